@@ -1,0 +1,1 @@
+"""One send() for Amazon SES and Mailtrap, split exactly by weight."""
