@@ -51,19 +51,20 @@ class MailError(Exception):
     """Anything this library raises on purpose."""
 
 
-class _Problems(MailError):
+class _ProblemsError(MailError):
     """An error that may report several problems at once."""
 
     def __init__(self, problems: str | Iterable[str]) -> None:
         found = (problems,) if isinstance(problems, str) else tuple(problems)
-        super().__init__(found[0] if len(found) == 1 else "\n".join(f"- {p}" for p in found))
+        lines = found if len(found) == 1 else [f"- {problem}" for problem in found]
+        super().__init__("\n".join(lines))
         self.problems = found
 
-    def __reduce__(self) -> tuple[type[_Problems], tuple[tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[_ProblemsError], tuple[tuple[str, ...]]]:
         return type(self), (self.problems,)
 
 
-class ConfigError(_Problems):
+class ConfigError(_ProblemsError):
     """The configuration cannot work; raised before anything is sent.
 
     All problems found are reported at once, in ``problems``, one sentence each, naming the
@@ -71,7 +72,7 @@ class ConfigError(_Problems):
     """
 
 
-class MessageError(_Problems):
+class MessageError(_ProblemsError):
     """The message itself is wrong; raised before any I/O.
 
     ``problems`` holds one sentence for each fault, naming the field and the fix.
@@ -88,7 +89,9 @@ class DeliveryError(MailError):
         phase: How far the attempt came, for example ``"connect"`` or ``"rcpt"``.
         retry_after: Seconds the provider asked to wait, or ``None``.
         refused: Recipients refused for good, each with the reply to it.
-        attempts: Every attempt made for this message, in order; filled by the mailer.
+        attempts: Every attempt made for this message, in order; filled by the plan.
+        accepted: Recipients that an earlier attempt got accepted: do not send to them
+            again. Filled by the plan.
     """
 
     #: May the same backend be asked again for the same message?
@@ -119,6 +122,7 @@ class DeliveryError(MailError):
         self.retry_after = retry_after
         self.refused = dict(refused or {})
         self.attempts = attempts
+        self.accepted: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.backend}: " if self.backend else ""

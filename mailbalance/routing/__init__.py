@@ -1,1 +1,9 @@
-"""Who carries a message."""
+"""Who carries a message: the exact split and the router that applies it.
+
+What lives here: decisions only. Chance is passed in; nothing sleeps, sends or reads a
+clock.
+"""
+
+from mailbalance.routing.router import Entry, Route, Router, Share
+
+__all__ = ["Entry", "Route", "Router", "Share"]

@@ -1,0 +1,108 @@
+"""Facts about sending, told to observers as they happen.
+
+What lives here: the frozen facts, the ``Observer`` protocol, and the observer that writes
+them to the log. What must not: anything that changes the course; observers are told, never
+asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailbalance.backend import Attempt, Receipt
+    from mailbalance.errors import DeliveryError
+
+logger = logging.getLogger("mailbalance")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """One try ended.
+
+    Attributes:
+        key: The message's key, or ``None``.
+        message_id: The message's Message-ID header.
+        attempt: What came of it.
+        detached: Whether the caller had gone (was cancelled) before it ended.
+    """
+
+    key: str | None
+    message_id: str
+    attempt: Attempt
+    detached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message was accepted, for all or some of its recipients."""
+
+    key: str | None
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """A message was not accepted, or nobody can know; the caller got ``error``."""
+
+    key: str | None
+    message_id: str
+    error: DeliveryError
+
+
+Event: TypeAlias = Attempted | Accepted | GaveUp
+
+
+class Observer(Protocol):
+    """Anything that can be called with an event.
+
+    It is called in the thread or task that sends, so it should be quick. What it raises is
+    logged and goes no further: a broken metric must not lose a message.
+    """
+
+    def __call__(self, event: Event, /) -> None:
+        """Take note of one event."""
+        ...
+
+
+def tell(observers: Sequence[Observer], event: Event) -> None:
+    """Tell every observer, whatever some of them raise."""
+    for observer in observers:
+        try:
+            observer(event)
+        except Exception:
+            logger.exception("an observer failed on %s", type(event).__name__)
+
+
+def log(event: Event) -> None:
+    """Write an event to the ``mailbalance`` logger: ids and counts, never addresses.
+
+    A try that failed or ended unknown, and a message nobody accepted, are warnings.
+    """
+    if isinstance(event, Attempted):
+        attempt = event.attempt
+        fine = attempt.outcome == "accepted" and not event.detached
+        logger.log(
+            logging.DEBUG if fine else logging.WARNING,
+            "%s by %s in %.3f s: message %s, phase %s, code %s%s",
+            attempt.outcome, attempt.backend, attempt.duration, event.message_id,
+            attempt.phase or "-", attempt.code or "-",
+            ", its caller had gone" if event.detached else "",
+        )  # fmt: skip
+    elif isinstance(event, Accepted):
+        receipt = event.receipt
+        logger.info(
+            "message %s %s by %s after %d attempts, %d recipients refused",
+            receipt.message_id, receipt.outcome, receipt.backend,
+            len(receipt.attempts), len(receipt.refused),
+        )  # fmt: skip
+    else:
+        logger.warning(
+            "message %s: %s after %d attempts, last by %s (code %s)",
+            event.message_id, event.error.outcome, len(event.error.attempts),
+            event.error.backend or "-", event.error.code or "-",
+        )  # fmt: skip

@@ -1,0 +1,287 @@
+"""Which backends may carry a message, in which order, and why.
+
+What lives here: eligibility, the pick, the order after it, and the counts of what was
+assigned and carried. What must not: what happens when a backend fails; that is ``plan()``.
+A failover overrides one pick and is never paid back: a provider that comes back after an
+outage gets its share, not a flood.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import random as chance
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from mailbalance.errors import ConfigError, MessageError
+from mailbalance.routing.split import Split, by_messages, by_recipients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mailbalance.backend import Backend
+    from mailbalance.message import Envelope, Message
+
+Unit = Literal["messages", "recipients"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One backend in the split.
+
+    Attributes:
+        backend: The backend.
+        weight: Its weight relative to the others'; 0 carries nothing.
+        backup: Whether it takes failover only.
+    """
+
+    backend: Backend
+    weight: Fraction
+    backup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The order of backends for one message, with its reasons.
+
+    Attributes:
+        order: Backends to try, the chosen one first.
+        assigned: Name of the chosen one.
+        forced: Whether the split had less than its full choice.
+        left_out: Backends that cannot carry the message, each with the reason.
+    """
+
+    order: tuple[Backend, ...]
+    assigned: str
+    forced: bool = False
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How one backend stands in the split.
+
+    Attributes:
+        backend: Its name.
+        weight: As configured; 0 for a backup.
+        backup: Whether it takes failover only.
+        share: The fraction of messages it amounts to, from 0 to 1.
+        assigned: What the split chose for it; forced messages are not counted.
+        forced: What went to it because others could not carry the message, or by ``via``.
+        carried: What it accepted, failover included.
+    """
+
+    backend: str
+    weight: Fraction
+    backup: bool
+    share: float
+    assigned: int
+    forced: int
+    carried: int
+
+
+class Router:
+    """Routes messages; safe to share between threads and tasks.
+
+    Args:
+        entries: The backends with their weights.
+        unit: What the split counts: ``"messages"`` or ``"recipients"``.
+        random: Makes the source of each start; called once in each process, so that a
+            process forked from this one starts elsewhere.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        unit: Unit = "messages",
+        random: Callable[[], chance.Random] = chance.Random,
+    ) -> None:
+        self.entries = tuple(entries)
+        if not any(entry.weight > 0 and not entry.backup for entry in self.entries):
+            raise ConfigError(
+                "no backend has a weight above 0, so nothing could be sent"
+            )
+        self._weighted = tuple(e for e in self.entries if e.weight > 0 and not e.backup)
+        self._backups = tuple(e for e in self.entries if e.backup)
+        self._unit = unit
+        self._make_split = by_messages if unit == "messages" else by_recipients
+        self._random = random
+        self._state = _State(random())
+
+    def route(
+        self, message: Message, envelope: Envelope, *, via: str | None = None
+    ) -> Route:
+        """Choose the backends for one message and count the choice.
+
+        Args:
+            message: What to send.
+            envelope: Who it goes to.
+            via: Name of the one backend to use, leaving the split aside.
+
+        Raises:
+            MessageError: When no backend can carry the message; says why for each.
+            ConfigError: When ``via`` names no backend of this router.
+        """
+        return self._route(message, envelope, via, self._own_state())
+
+    def preview(
+        self, message: Message, envelope: Envelope, *, via: str | None = None
+    ) -> Route:
+        """Tell what ``route`` would answer now, without counting or moving the split."""
+        state = self._own_state()
+        with state.lock:
+            trial = state.copy()
+        return self._route(message, envelope, via, trial)
+
+    def carried(self, backend: str, size: int) -> None:
+        """Count what a backend accepted."""
+        state = self._own_state()
+        with state.lock:
+            state.carried[backend] += size
+
+    def size(self, envelope: Envelope) -> int:
+        """Tell what a message counts in this router's unit."""
+        return 1 if self._unit == "messages" else len(envelope.recipients)
+
+    def shares(self) -> tuple[Share, ...]:
+        """Report weights, shares and counts of this process."""
+        state = self._own_state()
+        total = sum((e.weight for e in self._weighted), Fraction())
+        with state.lock:
+            return tuple(
+                Share(
+                    backend=entry.backend.name,
+                    weight=Fraction() if entry.backup else entry.weight,
+                    backup=entry.backup,
+                    share=0.0 if entry.backup else float(entry.weight / total),
+                    assigned=state.assigned[entry.backend.name],
+                    forced=state.forced[entry.backend.name],
+                    carried=state.carried[entry.backend.name],
+                )
+                for entry in self.entries
+            )
+
+    def _own_state(self) -> _State:
+        """Give this process's state; a forked child starts its own."""
+        state = self._state
+        if state.process != os.getpid():
+            state = self._state = _State(self._random())
+        return state
+
+    def _route(
+        self, message: Message, envelope: Envelope, via: str | None, state: _State
+    ) -> Route:
+        if via is not None:
+            return self._pinned(message, envelope, via, state)
+        left_out: list[tuple[str, str]] = []
+        able = _able(self._weighted, message, envelope, left_out)
+        spare = _able(self._backups, message, envelope, left_out)
+        size = self.size(envelope)
+        if not able:
+            return self._spare_only(spare, left_out, size, state)
+        forced = len(able) < len(self._weighted)
+        with state.lock:
+            split = state.splits.get(able)
+            if split is None:
+                weights = [entry.weight for entry in able]
+                split = state.splits[able] = self._make_split(weights, state.random)
+            chosen = able[split.pick(size)]
+            name = chosen.backend.name
+            (state.forced if forced else state.assigned)[name] += size
+        order = _order(chosen, able, spare)
+        return Route(order, name, forced=forced, left_out=tuple(left_out))
+
+    def _spare_only(
+        self,
+        spare: tuple[Entry, ...],
+        left_out: list[tuple[str, str]],
+        size: int,
+        state: _State,
+    ) -> Route:
+        if not spare:
+            raise MessageError(
+                [f"{name} cannot carry this message: {why}" for name, why in left_out]
+            )
+        name = spare[0].backend.name
+        with state.lock:
+            state.forced[name] += size
+        order = _order(spare[0], (), spare)
+        return Route(order, name, forced=True, left_out=tuple(left_out))
+
+    def _pinned(
+        self, message: Message, envelope: Envelope, via: str, state: _State
+    ) -> Route:
+        names = [entry.backend.name for entry in self.entries]
+        if via not in names:
+            raise ConfigError(
+                f"via={via!r} names no backend; they are {', '.join(names)}"
+            )
+        entry = self.entries[names.index(via)]
+        if not entry.backup and entry.weight == 0:
+            raise ConfigError(
+                f"via={via!r}: this backend has weight 0 and so carries nothing; "
+                "give it a weight, or the word backup"
+            )
+        reason = entry.backend.refuses(message, envelope)
+        if reason:
+            raise MessageError(f"{via} cannot carry this message: {reason}")
+        with state.lock:
+            state.forced[via] += self.size(envelope)
+        return Route((entry.backend,), via, forced=True)
+
+
+@dataclass(slots=True)
+class _State:
+    """What changes from message to message, in one process."""
+
+    random: chance.Random
+    process: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: One split for each set of eligible backends: a counter shared between different
+    #: sets would drift with the mix of messages.
+    splits: dict[tuple[Entry, ...], Split] = field(default_factory=dict)
+    assigned: Counter[str] = field(default_factory=Counter)
+    forced: Counter[str] = field(default_factory=Counter)
+    carried: Counter[str] = field(default_factory=Counter)
+
+    def copy(self) -> _State:
+        """Give a state that can be moved without moving this one."""
+        twin = _State(copy.deepcopy(self.random), self.process)
+        twin.splits = {entries: copy.deepcopy(s) for entries, s in self.splits.items()}
+        return twin
+
+
+def _able(
+    entries: tuple[Entry, ...],
+    message: Message,
+    envelope: Envelope,
+    left_out: list[tuple[str, str]],
+) -> tuple[Entry, ...]:
+    """Give the entries that can carry the message; note the reasons of the others."""
+    able = entries
+    for entry in entries:
+        reason = entry.backend.refuses(message, envelope)
+        if reason:
+            able = tuple(e for e in able if e is not entry)
+            left_out.append((entry.backend.name, reason))
+    return able
+
+
+def _order(
+    chosen: Entry, able: tuple[Entry, ...], spare: tuple[Entry, ...]
+) -> tuple[Backend, ...]:
+    """Give the chosen one, then other accounts first, then the heavier; backups last."""
+
+    def rank(entry: Entry) -> tuple[bool, bool, Fraction]:
+        same_account = entry.backend.account == chosen.backend.account
+        return entry.backup, same_account, -entry.weight
+
+    others = [entry for entry in (*able, *spare) if entry is not chosen]
+    if len(others) > 1:
+        others.sort(key=rank)
+    return (chosen.backend, *(entry.backend for entry in others))
