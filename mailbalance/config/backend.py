@@ -1,4 +1,8 @@
-"""Environment and DSNs to settings. (Grows into the whole of DESIGN 8.)"""
+"""How one backend is configured, whichever way that was said.
+
+What lives here: ``BackendSettings``, the value that every backend is made from. What must
+not: where it came from; that is ``dsn`` and ``settings``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from mailbalance.frozen import FrozenDict
 
 @dataclass(frozen=True, slots=True)
 class BackendSettings:
-    """How one backend is configured, whichever way that was said.
+    """How one backend is configured.
 
     Attributes:
         name: Its name in the split.
@@ -23,7 +27,8 @@ class BackendSettings:
         user: The user name or access key id given.
         secret: The token, password or secret key given.
         options: The DSN's options, checked by the backend that takes them.
-        environ: The environment it was read from, for botocore's chain.
+        environ: The environment it was read from, for botocore's chain; ``None`` stands
+            for the process's own.
     """
 
     name: str
@@ -38,8 +43,8 @@ class BackendSettings:
     def unknown_options(self, known: Iterable[str]) -> list[str]:
         """Give one sentence for each option that this kind of backend does not have."""
         wanted = sorted(known)
+        offer = f"the options are {', '.join(wanted)}" if wanted else "it takes none"
         return [
-            f"{self.name}: unknown option {option!r} in its URL; "
-            f"the options are {', '.join(wanted)}"
+            f"{self.name}: unknown option {option!r} in its URL; {offer}"
             for option in sorted(set(self.options) - set(wanted))
         ]

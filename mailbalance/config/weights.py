@@ -1,0 +1,138 @@
+"""Weights of a split: ``ses=60,mailtrap=40`` to exact fractions.
+
+What lives here: the grammar of a split and its rules. Weights are relative, so ``60/40``,
+``3/2`` and ``0.6/0.4`` are the same; with ``%`` they must add to 100; 0 carries nothing;
+``backup`` takes failover only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mailbalance.errors import ConfigError
+
+BACKUP = "backup"
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
+_EXAMPLE = "write it like ses=60,mailtrap=40"
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One backend's weight.
+
+    Attributes:
+        name: The backend's name.
+        value: Its weight, exact; 0 for a backup.
+        backup: Whether it takes failover only.
+    """
+
+    name: str
+    value: Fraction
+    backup: bool = False
+
+
+def parse_split(text: str, *, source: str = "MAILBALANCE_SPLIT") -> tuple[Weight, ...]:
+    """Read a split as written in an environment variable.
+
+    Args:
+        text: Names and weights; ``=`` or ``:`` between, commas or spaces around.
+        source: What to call it in an error.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    pairs: list[tuple[str, str]] = []
+    problems: list[str] = []
+    for item in re.split(r"[,\s]+", re.sub(r"\s*([=:])\s*", r"\1", text.strip())):
+        name, found, weight = (
+            item.partition("=") if "=" in item else item.partition(":")
+        )
+        if not item:
+            continue
+        if not found:
+            problems.append(f"{source}: {name!r} has no weight; {_EXAMPLE}")
+        else:
+            pairs.append((name, weight))
+    return parse_weights(pairs, source=source, problems=problems)
+
+
+def parse_weights(
+    pairs: Iterable[tuple[str, object]],
+    *,
+    source: str = "split",
+    problems: Iterable[str] = (),
+) -> tuple[Weight, ...]:
+    """Read pairs of name and weight, as numbers or as text.
+
+    Args:
+        pairs: Name and weight: a number, ``"60"``, ``"60%"`` or ``"backup"``.
+        source: What to call it in an error.
+        problems: What was found wrong before.
+
+    Raises:
+        ConfigError: With every problem found: a bad name, a name given twice, a weight that
+            is negative or no number, percentages that do not add to 100, or nothing above 0.
+    """
+    found = list(problems)
+    weights: list[Weight] = []
+    percents: list[Fraction] = []
+    for name, given in pairs:
+        if not _NAME.fullmatch(name):
+            found.append(
+                f"{source}: {name!r} is no name for a backend; "
+                "use lower-case letters, digits and hyphens"
+            )
+            continue
+        if any(weight.name == name for weight in weights):
+            found.append(f"{source}: {name} is there twice; give it one weight")
+            continue
+        try:
+            weight = _weight(name, given)
+        except ValueError as error:
+            found.append(f"{source}: the weight of {name} {error}")
+            continue
+        weights.append(weight)
+        if str(given).strip().endswith("%"):
+            percents.append(weight.value)
+    found += _together(weights, percents, source)
+    if found:
+        raise ConfigError(found)
+    return tuple(weights)
+
+
+def _weight(name: str, given: object) -> Weight:
+    """Read one weight; a ValueError's text completes "the weight of ses ..."."""
+    text = str(given).strip()
+    if text.lower() == BACKUP:
+        return Weight(name, Fraction(), backup=True)
+    if isinstance(given, Fraction) and given >= 0:
+        return Weight(name, given)
+    number = text.removesuffix("%").strip()
+    if number.startswith("-"):
+        raise ValueError("is negative; 0 is the least, and carries nothing")
+    if isinstance(given, bool) or not _NUMBER.fullmatch(number):
+        raise ValueError("is not a plain number such as 60, 0.6 or 60%, nor 'backup'")
+    return Weight(name, Fraction(number))
+
+
+def _together(
+    weights: list[Weight], percents: list[Fraction], source: str
+) -> list[str]:
+    """Give the problems that only the weights together show."""
+    carrying = [weight for weight in weights if not weight.backup]
+    if percents and len(percents) != len(carrying):
+        return [
+            f"{source}: some weights have % and some have not; write all in one way"
+        ]
+    if percents and sum(percents) != 100:
+        total = float(sum(percents))
+        return [f"{source}: the percentages add to {total:g}, not to 100"]
+    if not weights:
+        return [f"{source}: names no backend; {_EXAMPLE}"]
+    if not any(weight.value for weight in carrying):
+        return [f"{source}: no weight is above 0, so nothing would be sent; {_EXAMPLE}"]
+    return []
