@@ -11,8 +11,8 @@ NAME = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text("_-05Fa")
 
 
-def message(category: str | None = None, **metadata: str) -> Any:
-    return SimpleNamespace(category=category, metadata=metadata)
+def message(label: str | None = None, **metadata: str) -> Any:
+    return SimpleNamespace(category=label, metadata=metadata)
 
 
 @given(TEXT)
