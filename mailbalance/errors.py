@@ -11,6 +11,7 @@ detects an error; that is the work of ``wire`` and ``backends``.
     ├── MessageError         the message is wrong; nothing was sent
     └── DeliveryError        an attempt was made
         ├── RejectedError        this message or recipient is refused
+        │   └── UnsuitableError  here; another provider may carry it
         ├── ThrottledError       too fast; later is fine
         ├── TransientError       trouble on the way; not accepted
         ├── UnavailableError     this backend cannot be used now
@@ -36,6 +37,7 @@ __all__ = [
     "TransientError",
     "UnavailableError",
     "UnknownOutcomeError",
+    "UnsuitableError",
 ]
 
 #: What an error says about the backend's health: nothing, "go slower", "one failure", or
@@ -143,6 +145,16 @@ class RejectedError(DeliveryError):
     retry_here = False
     try_next = False
     health = "never"
+
+
+class UnsuitableError(RejectedError):
+    """This provider's server cannot carry this message, whatever it says to others.
+
+    Too big for the limit it announced, or in need of an extension it lacks: nothing is
+    wrong with the message or the backend, they only do not fit. Another may carry it.
+    """
+
+    try_next = True
 
 
 class ThrottledError(DeliveryError):
