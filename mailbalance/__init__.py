@@ -1,1 +1,116 @@
-"""One send() for Amazon SES and Mailtrap, split exactly by weight."""
+"""One send() for Amazon SES and Mailtrap, by API or SMTP, split exactly by weight.
+
+The public names, loaded when they are first used: a bare ``import mailbalance`` costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailbalance.backend import Attempt, Backend, Limits, Receipt, Refusal
+    from mailbalance.backends.console import ConsoleBackend
+    from mailbalance.backends.mailtrap import MailtrapBackend
+    from mailbalance.backends.mailtrap_smtp import MailtrapSmtpBackend
+    from mailbalance.backends.memory import MemoryBackend
+    from mailbalance.backends.ses import SesBackend
+    from mailbalance.backends.ses_smtp import SesSmtpBackend
+    from mailbalance.default import asend, send
+    from mailbalance.errors import (
+        ConfigError,
+        DeliveryError,
+        MailError,
+        MessageError,
+        RejectedError,
+        ThrottledError,
+        TransientError,
+        UnavailableError,
+        UnknownOutcomeError,
+    )
+    from mailbalance.events import Accepted, Attempted, GaveUp, Observer
+    from mailbalance.mailer import Mailer
+    from mailbalance.message import Address, Attachment, Envelope, Message
+    from mailbalance.retry import RetryPolicy
+    from mailbalance.routing import Route, Share
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "mailbalance.backend": ("Attempt", "Backend", "Limits", "Receipt", "Refusal"),
+    "mailbalance.backends.console": ("ConsoleBackend",),
+    "mailbalance.backends.mailtrap": ("MailtrapBackend",),
+    "mailbalance.backends.mailtrap_smtp": ("MailtrapSmtpBackend",),
+    "mailbalance.backends.memory": ("MemoryBackend",),
+    "mailbalance.backends.ses": ("SesBackend",),
+    "mailbalance.backends.ses_smtp": ("SesSmtpBackend",),
+    "mailbalance.default": ("asend", "send"),
+    "mailbalance.retry": ("RetryPolicy",),
+    "mailbalance.errors": (
+        "ConfigError",
+        "DeliveryError",
+        "MailError",
+        "MessageError",
+        "RejectedError",
+        "ThrottledError",
+        "TransientError",
+        "UnavailableError",
+        "UnknownOutcomeError",
+    ),
+    "mailbalance.events": ("Accepted", "Attempted", "GaveUp", "Observer"),
+    "mailbalance.mailer": ("Mailer",),
+    "mailbalance.message": ("Address", "Attachment", "Envelope", "Message"),
+    "mailbalance.routing": ("Route", "Share"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Accepted",
+    "Address",
+    "Attachment",
+    "Attempt",
+    "Attempted",
+    "Backend",
+    "ConfigError",
+    "ConsoleBackend",
+    "DeliveryError",
+    "Envelope",
+    "GaveUp",
+    "Limits",
+    "MailError",
+    "Mailer",
+    "MailtrapBackend",
+    "MailtrapSmtpBackend",
+    "MemoryBackend",
+    "Message",
+    "MessageError",
+    "Observer",
+    "Receipt",
+    "Refusal",
+    "RejectedError",
+    "RetryPolicy",
+    "Route",
+    "SesBackend",
+    "SesSmtpBackend",
+    "Share",
+    "ThrottledError",
+    "TransientError",
+    "UnavailableError",
+    "UnknownOutcomeError",
+    "asend",
+    "send",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'mailbalance' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from mailbalance.errors import DeliveryError
 from mailbalance.frozen import FrozenDict
 
 if TYPE_CHECKING:
@@ -63,6 +64,16 @@ class Attempt:
     detail: str
     duration: float
     recipients: int
+
+    @classmethod
+    def of(
+        cls, backend: str, answer: Receipt | DeliveryError, recipients: int, took: float
+    ) -> Attempt:
+        """Record what a backend answered after ``took`` seconds."""
+        if isinstance(answer, DeliveryError):
+            phase, code, detail = answer.phase, answer.code, answer.detail
+            return cls(backend, answer.outcome, phase, code, detail, took, recipients)
+        return cls(backend, answer.outcome, "reply", "", "", took, recipients)
 
 
 @dataclass(frozen=True, slots=True)

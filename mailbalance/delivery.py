@@ -1,8 +1,8 @@
 """Every decision about trying again, and none of the acting.
 
-What lives here: ``RetryPolicy`` and ``plan()``. What must not: I/O, sleeping, a clock of
-its own, or the name of any provider or error class; the plan reads facts from the errors
-(``retry_here``, ``try_next``, ``outcome``, ``retry_after``).
+What lives here: ``plan()``. What must not: I/O, sleeping, a clock of its own, or the name
+of any provider or error class; the plan reads facts from the errors (``retry_here``,
+``try_next``, ``outcome``) and numbers from a ``RetryPolicy``.
 
 How to read it: ``plan()`` is a generator. It yields a ``Try`` ("ask this backend, for these
 recipients, after this delay") and is sent what came of it: a ``Receipt`` or a
@@ -12,18 +12,10 @@ drivers in ``mailer`` pump it, one with ``time.sleep``, one with ``asyncio.sleep
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
-from tenacity import (
-    Future,
-    RetryCallState,
-    Retrying,
-    stop_after_attempt,
-    wait_random_exponential,
-)
-from tenacity.stop import stop_base
-from tenacity.wait import wait_base
+from tenacity import Future, RetryCallState, Retrying
 
 from mailbalance.backend import Attempt, Receipt, Refusal, Try
 from mailbalance.errors import DeliveryError
@@ -33,71 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from mailbalance.backend import Backend
+    from mailbalance.retry import RetryPolicy
     from mailbalance.routing import Route
 
 Answer: TypeAlias = Receipt | DeliveryError
 
 #: tenacity's state wants the loop it belongs to; ours belongs to none.
 _NO_RETRYING = Retrying()
-
-#: Longest Retry-After that is believed, in seconds; a provider that asks for more is one
-#: whose message should fail over or fail.
-RETRY_AFTER_CAP = 600.0
-
-
-class wait_retry_after(wait_base):  # noqa: N801 - tenacity names its strategies so
-    """Wait as long as the provider asked, or as another strategy says.
-
-    Args:
-        otherwise: Asked when the provider named no time, and taken when it is longer.
-    """
-
-    def __init__(self, otherwise: wait_base) -> None:
-        self.otherwise = otherwise
-
-    def __call__(self, retry_state: RetryCallState) -> float:
-        """Give the seconds to wait before this backend is asked again."""
-        chosen = self.otherwise(retry_state)
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = getattr(error, "retry_after", None)
-        return chosen if asked is None else max(chosen, min(asked, RETRY_AFTER_CAP))
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When to try again, and when to give up.
-
-    ``stop`` and ``wait`` are tenacity's strategies, asked with a ``RetryCallState``: for
-    ``stop`` it tells of the whole send, for ``wait`` of the backend just tried.
-
-    Attributes:
-        stop: When no further try is made. Default: after 5 tries in all.
-        wait: How long a backend that failed is left alone. Default: full jitter, a random
-            time up to ``min(20 s, 0.5 s x 2**i)``, or the provider's Retry-After if that is
-            longer. Full jitter keeps many processes from coming back at the same moment.
-        timeout: Seconds for the whole send, every try and wait included. Default 30.
-        unknown: What to do after a try whose outcome is unknown. ``"raise"`` tells the
-            caller and sends no second copy; ``"retry"`` tries again, which may deliver the
-            message twice. Default ``"raise"``.
-    """
-
-    stop: stop_base = field(default_factory=lambda: stop_after_attempt(5))
-    wait: wait_base = field(
-        default_factory=lambda: wait_retry_after(
-            wait_random_exponential(multiplier=0.5, max=20)
-        )
-    )
-    timeout: float = 30.0
-    unknown: Literal["raise", "retry"] = "raise"
-
-    @property
-    def reserve(self) -> float:
-        """Seconds that must be left for a try to begin.
-
-        With less, a lost reply would be more likely than a clear one, and a message that
-        was provably not sent is better than one that may have been.
-        """
-        return min(10.0, self.timeout / 3)
 
 
 def plan(
@@ -107,6 +41,7 @@ def plan(
     *,
     clock: Callable[[], float],
     can_carry: Callable[[Backend, tuple[str, ...]], bool] = lambda *_: True,
+    record: list[Attempt] | None = None,
 ) -> Generator[Try | Receipt, Answer, None]:
     """Decide the tries for one message, one at a time.
 
@@ -117,6 +52,7 @@ def plan(
         clock: Monotonic time in seconds.
         can_carry: Asked before a try for fewer recipients than all: an API that takes its
             recipients from the headers cannot send to some of them only.
+        record: Where each attempt is written down as soon as it is judged.
 
     Yields:
         ``Try`` until it is settled, and last of all the ``Receipt``.
@@ -126,7 +62,8 @@ def plan(
             the unknown one if there was any, with every attempt in ``attempts``.
     """
     now = clock()
-    story = _Story(route, recipients, policy, started=now)
+    attempts = [] if record is None else record
+    story = _Story(route, recipients, policy, attempts, started=now)
     standing, delay = story.standings[0], 0.0
     while True:
         left = policy.timeout - (now + delay - story.started)
@@ -163,6 +100,7 @@ class _Story:
         route: Route,
         recipients: tuple[str, ...],
         policy: RetryPolicy,
+        attempts: list[Attempt],
         started: float,
     ) -> None:
         self.route = route
@@ -170,7 +108,7 @@ class _Story:
         self.policy = policy
         self.started = started
         self.standings = [_Standing(backend) for backend in route.order]
-        self.attempts: list[Attempt] = []
+        self.attempts = attempts
         self.receipts: list[Receipt] = []
         self.refused: dict[str, Refusal] = {}
         self.unknown: DeliveryError | None = None
@@ -182,7 +120,7 @@ class _Story:
     ) -> None:
         """Write down what came of a try, and what follows from it."""
         name, asked = standing.backend.name, len(self.waiting)
-        self.attempts.append(_attempt(name, answer, asked, took))
+        self.attempts.append(Attempt.of(name, answer, asked, took))
         standing.tries += 1
         if isinstance(answer, Receipt):
             self._note_receipt(answer)
@@ -283,7 +221,8 @@ class _Story:
 
     def _failure(self) -> DeliveryError:
         error = self.unknown or self.last
-        assert error is not None  # noqa: S101 - no receipt means an error was noted
+        if error is None:  # pragma: no cover - no receipt means an error was noted
+            raise AssertionError("a plan ended without an answer")
         error.attempts = tuple(self.attempts)
         error.refused = dict(self.refused)
         error.accepted = tuple(a for each in self.receipts for a in each.accepted)
@@ -293,14 +232,6 @@ class _Story:
 
 
 _NOBODY: FrozenDict[str, Refusal] = FrozenDict()
-
-
-def _attempt(backend: str, answer: Answer, asked: int, took: float) -> Attempt:
-    if isinstance(answer, Receipt):
-        return Attempt(backend, answer.outcome, "reply", "", "", took, asked)
-    return Attempt(
-        backend, answer.outcome, answer.phase, answer.code, answer.detail, took, asked
-    )
 
 
 def _state(

@@ -157,8 +157,8 @@ def _divert(
         if settings.user and settings.secret:
             return []
         return [
-            f"{settings.name}: MAILTRAP_USE_SANDBOX is set, and the Mailtrap Sandbox has an "
-            f"SMTP user and password of its own; set {variable(settings.name)}="
+            f"{settings.name}: MAILTRAP_USE_SANDBOX is set, and the Mailtrap Sandbox has "
+            f"its own SMTP user and password; set {variable(settings.name)}="
             "mailtrap+smtp://USER:PASSWORD@default?sandbox=1"
         ]
     sandbox = environ.get("MAILTRAP_SANDBOX_ID") or environ.get("MAILTRAP_INBOX_ID")

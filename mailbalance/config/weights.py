@@ -10,13 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from math import isfinite
+from numbers import Rational, Real
 
 from mailbalance.errors import ConfigError
 
 BACKUP = "backup"
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
+_NEGATIVE = "is negative; 0 is the least, and carries nothing"
+_NO_NUMBER = "is not a plain number such as 60, 0.6 or 60%, nor 'backup'"
 _EXAMPLE = "write it like ses=60,mailtrap=40"
 
 
@@ -75,7 +80,8 @@ def parse_weights(
 
     Raises:
         ConfigError: With every problem found: a bad name, a name given twice, a weight that
-            is negative or no number, percentages that do not add to 100, or nothing above 0.
+            is negative or no number, percentages that do not add to 100, or
+            nothing above 0.
     """
     found = list(problems)
     weights: list[Weight] = []
@@ -98,7 +104,8 @@ def parse_weights(
         weights.append(weight)
         if str(given).strip().endswith("%"):
             percents.append(weight.value)
-    found += _together(weights, percents, source)
+    if not found:
+        found += _together(weights, percents, source)
     if found:
         raise ConfigError(found)
     return tuple(weights)
@@ -106,17 +113,28 @@ def parse_weights(
 
 def _weight(name: str, given: object) -> Weight:
     """Read one weight; a ValueError's text completes "the weight of ses ..."."""
+    if isinstance(given, Real | Decimal) and not isinstance(given, bool):
+        return Weight(name, _exact(given))
     text = str(given).strip()
     if text.lower() == BACKUP:
         return Weight(name, Fraction(), backup=True)
-    if isinstance(given, Fraction) and given >= 0:
-        return Weight(name, given)
     number = text.removesuffix("%").strip()
     if number.startswith("-"):
-        raise ValueError("is negative; 0 is the least, and carries nothing")
+        raise ValueError(_NEGATIVE)
     if isinstance(given, bool) or not _NUMBER.fullmatch(number):
-        raise ValueError("is not a plain number such as 60, 0.6 or 60%, nor 'backup'")
+        raise ValueError(_NO_NUMBER)
     return Weight(name, Fraction(number))
+
+
+def _exact(given: Real | Decimal) -> Fraction:
+    """Give a number as a fraction; a float as the short decimal it stands for."""
+    if not isfinite(given):
+        raise ValueError(_NO_NUMBER)
+    if given < 0:
+        raise ValueError(_NEGATIVE)
+    if isinstance(given, Rational):
+        return Fraction(given)
+    return Fraction(str(given)).limit_denominator(10**12)
 
 
 def _together(

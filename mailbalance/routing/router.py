@@ -108,7 +108,7 @@ class Router:
             )
         self._weighted = tuple(e for e in self.entries if e.weight > 0 and not e.backup)
         self._backups = tuple(e for e in self.entries if e.backup)
-        self._unit = unit
+        self.unit = unit
         self._make_split = by_messages if unit == "messages" else by_recipients
         self._random = random
         self._state = _State(random())
@@ -138,15 +138,15 @@ class Router:
             trial = state.copy()
         return self._route(message, envelope, via, trial)
 
-    def carried(self, backend: str, size: int) -> None:
-        """Count what a backend accepted."""
+    def carried(self, backend: str, recipients: int) -> None:
+        """Count a message that a backend accepted for so many recipients."""
         state = self._own_state()
         with state.lock:
-            state.carried[backend] += size
+            state.carried[backend] += 1 if self.unit == "messages" else recipients
 
-    def size(self, envelope: Envelope) -> int:
+    def _size(self, envelope: Envelope) -> int:
         """Tell what a message counts in this router's unit."""
-        return 1 if self._unit == "messages" else len(envelope.recipients)
+        return 1 if self.unit == "messages" else len(envelope.recipients)
 
     def shares(self) -> tuple[Share, ...]:
         """Report weights, shares and counts of this process."""
@@ -181,7 +181,7 @@ class Router:
         left_out: list[tuple[str, str]] = []
         able = _able(self._weighted, message, envelope, left_out)
         spare = _able(self._backups, message, envelope, left_out)
-        size = self.size(envelope)
+        size = self._size(envelope)
         if not able:
             return self._spare_only(spare, left_out, size, state)
         forced = len(able) < len(self._weighted)
@@ -231,7 +231,7 @@ class Router:
         if reason:
             raise MessageError(f"{via} cannot carry this message: {reason}")
         with state.lock:
-            state.forced[via] += self.size(envelope)
+            state.forced[via] += self._size(envelope)
         return Route((entry.backend,), via, forced=True)
 
 

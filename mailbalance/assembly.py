@@ -1,0 +1,135 @@
+"""From names, weights and settings to what a mailer is made of.
+
+What lives here: putting the parts together, with every problem found at once. What must
+not: sending, or reading the environment where it was not passed in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from tenacity import stop_after_attempt
+
+from mailbalance.backend import Backend
+from mailbalance.backends import make_backend
+from mailbalance.config import (
+    BackendSettings,
+    Settings,
+    Weight,
+    parse_weights,
+    read_backend,
+)
+from mailbalance.errors import ConfigError, MessageError
+from mailbalance.message import Address, Message
+from mailbalance.retry import RetryPolicy
+from mailbalance.routing import Entry
+
+#: What a weight may be: a number, ``"60%"`` or ``"backup"``.
+WeightLike: TypeAlias = int | float | Decimal | Fraction | str
+#: What a split may name: a name that the environment configures, or a backend.
+BackendLike: TypeAlias = str | Backend
+
+
+def make_entries(
+    split: Iterable[tuple[BackendLike, WeightLike]], environ: Mapping[str, str] | None
+) -> tuple[Entry, ...]:
+    """Check the weights and make the backends that are given by name.
+
+    Args:
+        split: Backends and weights.
+        environ: Configures them; ``None`` for the process's own environment.
+
+    Raises:
+        ConfigError: With every problem found in either.
+    """
+    pairs = tuple(split)
+    made: list[Backend] = []
+    problems: list[str] = []
+    weights: tuple[Weight, ...] = ()
+    try:
+        weights = parse_weights((_name(given), weight) for given, weight in pairs)
+    except ConfigError as error:
+        problems += error.problems
+    for given, _ in pairs:
+        try:
+            made.append(_make(given, environ))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return tuple(
+        Entry(backend, weight.value, backup=weight.backup)
+        for backend, weight in zip(made, weights, strict=True)
+    )
+
+
+def make_backends(settings: Settings) -> list[Backend]:
+    """Make every backend of the settings.
+
+    Raises:
+        ConfigError: With the problems of all of them.
+    """
+    made: list[Backend] = []
+    problems: list[str] = []
+    for each in settings.backends:
+        try:
+            made.append(make_backend(_with_chain(each)))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return made
+
+
+def make_policy(settings: Settings) -> RetryPolicy:
+    """Give the default policy with what the settings change in it."""
+    policy = RetryPolicy(unknown=settings.unknown)
+    if settings.timeout is not None:
+        policy = replace(policy, timeout=settings.timeout)
+    if settings.max_attempts is not None:
+        policy = replace(policy, stop=stop_after_attempt(settings.max_attempts))
+    return policy
+
+
+def _with_chain(settings: BackendSettings) -> BackendSettings:
+    """Leave botocore's chain as it is, where it reads the environment we read."""
+    return (
+        replace(settings, environ=None) if settings.environ is os.environ else settings
+    )
+
+
+def _name(given: BackendLike) -> str:
+    return given if isinstance(given, str) else str(getattr(given, "name", given))
+
+
+def _make(given: BackendLike, environ: Mapping[str, str] | None) -> Backend:
+    if isinstance(given, str):
+        found = read_backend(given, os.environ if environ is None else environ)
+        return make_backend(_with_chain(found))
+    if not isinstance(given, Backend):
+        kind = type(given).__name__
+        raise ConfigError(f"split: a {kind} is neither a name nor a backend")
+    return given
+
+
+def make_defaults(
+    from_: Address | str | None, reply_to: Iterable[Address | str] | Address | str
+) -> dict[str, Any]:
+    """Give the fields that messages get when they name none, checked once."""
+    fields: dict[str, Any] = {}
+    if from_ is not None:
+        fields["from_"] = from_
+    if reply_to:
+        fields["reply_to"] = reply_to
+    try:
+        probe = Message(to="probe@example.com", text="probe", **fields)
+    except MessageError as error:
+        raise ConfigError(
+            [f"default for every message: {problem}" for problem in error.problems]
+        ) from None
+    return {name: getattr(probe, name) for name in fields}

@@ -1,0 +1,91 @@
+"""The backend that prints messages instead of sending them, for development.
+
+What lives here: ``ConsoleBackend``. What must not: anything a message's reader would not
+want to see; it prints the rendered message and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import date
+from typing import TYPE_CHECKING, TextIO
+
+from mailbalance import mime
+from mailbalance.backend import Limits, Receipt
+from mailbalance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from mailbalance.config import BackendSettings
+    from mailbalance.message import Envelope, Message
+
+
+class ConsoleBackend:
+    """Prints each message with its envelope; safe to share between threads.
+
+    Args:
+        name: Its name in the split.
+        stream: Where to print; default standard output, looked up at each send.
+    """
+
+    limits = Limits(
+        size=sys.maxsize,
+        recipients=sys.maxsize,
+        source="console",
+        checked=date(2026, 11, 23),
+    )
+
+    def __init__(self, name: str = "console", *, stream: TextIO | None = None) -> None:
+        self.name = name
+        self.account = name
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_settings(cls, settings: BackendSettings) -> Self:
+        """Make one as configured; it takes no options."""
+        problems = settings.unknown_options(())
+        if problems:
+            raise ConfigError(problems)
+        return cls(settings.name)
+
+    def __repr__(self) -> str:
+        return f"ConsoleBackend({self.name!r})"
+
+    def refuses(self, message: Message, envelope: Envelope) -> str | None:
+        """Refuse nothing."""
+        return None
+
+    def preview(self, message: Message, envelope: Envelope) -> str:
+        """Give what would be printed."""
+        text = mime.render(message).decode("utf-8", "replace").replace("\r\n", "\n")
+        recipients = ", ".join(envelope.recipients)
+        return f"Envelope: {envelope.sender} -> {recipients}\n{text}"
+
+    def send(self, message: Message, envelope: Envelope, *, timeout: float) -> Receipt:
+        """Print the message."""
+        stream = self._stream or sys.stdout
+        rule = "-" * 72
+        with self._lock:
+            stream.write(f"{rule}\n{self.preview(message, envelope)}\n{rule}\n")
+            stream.flush()
+        return Receipt(
+            outcome="accepted",
+            backend=self.name,
+            message_id=message.stamp().message_id,
+            accepted=envelope.recipients,
+        )
+
+    async def asend(
+        self, message: Message, envelope: Envelope, *, timeout: float
+    ) -> Receipt:
+        """Do as ``send`` does."""
+        return self.send(message, envelope, timeout=timeout)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,51 @@
+"""The default mailer behind ``mailbalance.send()`` and ``mailbalance.asend()``.
+
+What lives here: the one global of the library, made lazily from the environment. What
+must not: anything a ``Mailer`` of one's own could not do.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mailbalance.mailer import Mailer
+
+if TYPE_CHECKING:
+    from mailbalance.backend import Receipt
+    from mailbalance.mailer import Sendable
+
+_default: Mailer | None = None
+_default_lock = threading.Lock()
+
+
+def default_mailer() -> Mailer:
+    """Give the mailer behind ``mailbalance.send``, made from the environment at first use.
+
+    Raises:
+        ConfigError: As ``Mailer.from_env`` does.
+    """
+    global _default  # noqa: PLW0603 - the one lazily made default of the library
+    if _default is None:
+        with _default_lock:
+            if _default is None:
+                _default = Mailer.from_env()
+    return _default
+
+
+def replace_default(mailer: Mailer | None) -> Mailer | None:
+    """Put another default mailer in place, or none; give back the one before it."""
+    global _default
+    with _default_lock:
+        before, _default = _default, mailer
+    return before
+
+
+def send(message: Sendable | None = None, /, **options: Any) -> Receipt:
+    """Send one message through the default mailer; see ``Mailer.send``."""
+    return default_mailer().send(message, **options)
+
+
+async def asend(message: Sendable | None = None, /, **options: Any) -> Receipt:
+    """Send one message through the default mailer; see ``Mailer.asend``."""
+    return await default_mailer().asend(message, **options)

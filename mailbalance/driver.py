@@ -1,0 +1,201 @@
+"""The two drivers: they do what ``plan()`` says, and are the only places that wait.
+
+What lives here: ``Job`` (one message being sent), ``run``, ``arun``, and the ``Timing``
+they wait by. What must not: a decision; the plan makes them all.
+
+An async attempt runs in a task of its own. When its caller is cancelled, the attempt is
+asked to stop: before the commit point the wire does, after it the wire goes on waiting for
+the reply, and the outcome goes to the observers, since nobody else is left to hear it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from mailbalance import events
+from mailbalance.backend import Attempt, Backend, Receipt, Try
+from mailbalance.delivery import Answer, plan
+from mailbalance.errors import DeliveryError, TransientError
+from mailbalance.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from mailbalance.message import Envelope, Message
+    from mailbalance.routing import Route, Router
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The clock and the sleeps of a mailer; passed in, so that a test need not wait.
+
+    Attributes:
+        clock: Monotonic time in seconds.
+        sleep: Waits in a thread.
+        asleep: Waits in a task.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+Detached: TypeAlias = "set[asyncio.Task[Receipt]]"
+
+
+class Job:
+    """One message on its way, with everybody who must be told of it."""
+
+    __slots__ = (
+        "_attempts", "_clock", "_envelope", "_message", "_observers", "_router", "detached",
+        "steps",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        message: Message,
+        envelope: Envelope,
+        route: Route,
+        *,
+        policy: RetryPolicy,
+        router: Router,
+        observers: Sequence[events.Observer],
+        detached: Detached,
+        clock: Callable[[], float],
+    ) -> None:
+        self._message = message
+        self._envelope = envelope
+        self._router = router
+        self._observers = observers
+        self._attempts: list[Attempt] = []
+        self._clock = clock
+        self.detached = detached
+        self.steps = plan(
+            route,
+            envelope.recipients,
+            policy,
+            clock=clock,
+            can_carry=self._can_carry,
+            record=self._attempts,
+        )
+
+    def advance(self, answer: Answer) -> Try | Receipt:
+        """Hand an answer to the plan, tell the observers, and give the next step."""
+        try:
+            return self.steps.send(answer)
+        finally:
+            self._tell_attempt(self._attempts[-1])
+
+    def envelope(self, recipients: tuple[str, ...]) -> Envelope:
+        """Give the envelope for these recipients."""
+        if recipients == self._envelope.recipients:
+            return self._envelope
+        return self._envelope.only(recipients)
+
+    def send(self, step: Try) -> Answer:
+        """Make one attempt and wait for it."""
+        envelope = self.envelope(step.recipients)
+        try:
+            return step.backend.send(self._message, envelope, timeout=step.timeout)
+        except DeliveryError as error:
+            return error
+
+    async def asend(self, step: Try) -> Answer:
+        """Make one attempt in a task that outlives its caller where it must."""
+        envelope = self.envelope(step.recipients)
+        sending = step.backend.asend(self._message, envelope, timeout=step.timeout)
+        task = asyncio.ensure_future(sending)
+        try:
+            return await asyncio.shield(task)
+        except DeliveryError as error:
+            return error
+        except asyncio.CancelledError:
+            self._detach(task, step)
+            raise
+
+    def accepted(self, receipt: Receipt) -> None:
+        """Count a message that was accepted, and tell of it."""
+        self._router.carried(receipt.backend, len(receipt.accepted))
+        events.tell(self._observers, events.Accepted(self._message.key, receipt))
+
+    def failed(self, error: DeliveryError) -> None:
+        """Tell of a message that was not accepted, or nobody can know."""
+        for attempt in error.attempts:
+            if attempt.outcome == "partial":
+                self._router.carried(attempt.backend, len(error.accepted))
+        message_id = self._message.stamp().message_id
+        told = events.GaveUp(self._message.key, message_id, error)
+        events.tell(self._observers, told)
+
+    def _can_carry(self, backend: Backend, recipients: tuple[str, ...]) -> bool:
+        return backend.refuses(self._message, self.envelope(recipients)) is None
+
+    def _tell_attempt(self, attempt: Attempt, *, detached: bool = False) -> None:
+        message_id = self._message.stamp().message_id
+        told = events.Attempted(self._message.key, message_id, attempt, detached)
+        events.tell(self._observers, told)
+
+    def _detach(self, task: asyncio.Task[Receipt], step: Try) -> None:
+        """Let an attempt end without its caller; whatever it comes to is told."""
+        if task.done():
+            return
+        began = self._clock()
+
+        def report(ended: asyncio.Task[Receipt]) -> None:
+            self.detached.discard(ended)
+            took = self._clock() - began
+            self._report_detached(ended, step, took)
+
+        self.detached.add(task)
+        task.add_done_callback(report)
+        task.cancel()
+
+    def _report_detached(
+        self, ended: asyncio.Task[Receipt], step: Try, took: float
+    ) -> None:
+        answer = _answer_of(ended)
+        if answer is None:
+            return
+        asked = len(step.recipients)
+        attempt = Attempt.of(step.backend.name, answer, asked, took)
+        self._tell_attempt(attempt, detached=True)
+        if isinstance(answer, Receipt):
+            self.accepted(answer)
+        else:
+            self.failed(answer)
+
+
+def _answer_of(ended: asyncio.Task[Receipt]) -> Answer | None:
+    """Give what a detached attempt came to; ``None`` for a fault of ours, logged."""
+    if ended.cancelled():
+        return TransientError("cancelled by its caller", phase="cancelled")
+    error = ended.exception()
+    if error is None:
+        return ended.result()
+    if isinstance(error, DeliveryError):
+        return error
+    events.logger.error("a detached attempt failed", exc_info=error)
+    return None
+
+
+def run(job: Job, sleep: Callable[[float], None]) -> Receipt:
+    """Drive a job in this thread until its receipt, or raise its error."""
+    step = next(job.steps)
+    while isinstance(step, Try):
+        if step.delay:
+            sleep(step.delay)
+        step = job.advance(job.send(step))
+    return step
+
+
+async def arun(job: Job, sleep: Callable[[float], Awaitable[None]]) -> Receipt:
+    """Drive a job in the running event loop until its receipt, or raise its error."""
+    step = next(job.steps)
+    while isinstance(step, Try):
+        if step.delay:
+            await sleep(step.delay)
+        step = job.advance(await job.asend(step))
+    return step

@@ -1,0 +1,275 @@
+"""The Mailer: one ``send()`` and ``asend()`` over every backend of a split.
+
+What lives here: taking a message in and joining router, plan and driver. What must not: a
+decision about backends or retries (``routing``, ``delivery``), waiting (``driver``), or
+anything a provider would recognise (``backends``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mailbalance import events
+from mailbalance.assembly import (
+    BackendLike,
+    WeightLike,
+    make_backends,
+    make_defaults,
+    make_entries,
+    make_policy,
+)
+from mailbalance.config import read_settings
+from mailbalance.driver import Job, Timing, arun, run
+from mailbalance.errors import DeliveryError, MailError, MessageError
+from mailbalance.message import Address, Envelope, Message
+from mailbalance.retry import RetryPolicy
+from mailbalance.routing import Route, Router, Share
+
+if TYPE_CHECKING:
+    from email.message import Message as MimeMessage
+    from typing import Self
+
+    from mailbalance.backend import Backend, Receipt
+    from mailbalance.driver import Detached
+    from mailbalance.routing.router import Unit
+
+#: What ``send`` takes: ours, the standard library's, or raw bytes.
+Sendable: TypeAlias = "Message | MimeMessage | bytes"
+
+
+class Mailer:
+    """Sends each message through one of several backends, split exactly by weight.
+
+    Safe to use from many threads and many tasks at once, and after a fork. Connections are
+    opened when first needed and kept; close the mailer, or use it as a context manager.
+
+    Args:
+        split: Backends and weights, as a mapping or as pairs. A backend is a name
+            (configured by the environment, as ``from_env`` does) or an object; a weight
+            is a number, ``"60%"`` or ``"backup"``.
+        policy: When to try again and when to give up.
+        observers: Called with each event; the log is always written.
+        from_: Sender of messages that name none.
+        reply_to: Reply addresses of messages that name none.
+        unit: What the split counts: ``"messages"`` or ``"recipients"``.
+        environ: Read in place of ``os.environ`` for backends given by name.
+        timing: The clock and sleeps; default the real ones.
+
+    Raises:
+        ConfigError: With every problem found; nothing is opened or sent.
+    """
+
+    def __init__(
+        self,
+        split: Mapping[Any, WeightLike] | Iterable[tuple[BackendLike, WeightLike]],
+        *,
+        policy: RetryPolicy | None = None,
+        observers: Iterable[events.Observer] = (),
+        from_: Address | str | None = None,
+        reply_to: Iterable[Address | str] | Address | str = (),
+        unit: Unit = "messages",
+        environ: Mapping[str, str] | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self.policy = policy or RetryPolicy()
+        self.observers = (events.log, *observers)
+        self._defaults = make_defaults(from_, reply_to)
+        pairs = split.items() if isinstance(split, Mapping) else split
+        self.router = Router(make_entries(pairs, environ), unit=unit)
+        self.timing = timing or Timing()
+        self._detached: Detached = set()
+        self._closed = False
+
+    @classmethod
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        observers: Iterable[events.Observer] = (),
+    ) -> Self:
+        """Make a mailer from environment variables alone.
+
+        Args:
+            environ: Read in place of ``os.environ``; it then replaces it whole, the AWS
+                variables included.
+            observers: As for ``Mailer``.
+
+        Raises:
+            ConfigError: With every problem found. With no split configured it shows the
+                lines to choose from: a mailer that sends nowhere would lose mail.
+        """
+        settings = read_settings(os.environ if environ is None else environ)
+        weights = ("backup" if w.backup else w.value for w in settings.split)
+        return cls(
+            zip(make_backends(settings), weights, strict=True),
+            policy=make_policy(settings),
+            observers=observers,
+            from_=settings.from_,
+            reply_to=settings.reply_to.split(",") if settings.reply_to else (),
+        )
+
+    def __repr__(self) -> str:
+        shares = ", ".join(
+            f"{s.backend}={'backup' if s.backup else s.weight}" for s in self.split()
+        )
+        return f"<Mailer {shares}>"
+
+    @property
+    def backends(self) -> dict[str, Backend]:
+        """The backends by name, in the order of the split."""
+        return {e.backend.name: e.backend for e in self.router.entries}
+
+    def split(self) -> tuple[Share, ...]:
+        """Report weights, shares, and what this process assigned and carried."""
+        return self.router.shares()
+
+    def send(
+        self,
+        message: Sendable | None = None,
+        /,
+        *,
+        via: str | None = None,
+        envelope: Envelope | None = None,
+        **fields: Any,
+    ) -> Receipt:
+        """Send one message and wait until a provider has answered.
+
+        Blocks for at most about ``policy.timeout`` seconds.
+
+        Args:
+            message: A ``Message``, an ``email.message.EmailMessage`` or raw bytes; leave it
+                out to give the fields of a ``Message`` as keywords.
+            via: Name of the one backend to use, leaving the split aside.
+            envelope: Sender and recipients, when they are not those of the headers.
+            **fields: ``to=``, ``subject=``, ``text=`` and so on.
+
+        Returns:
+            The receipt; its ``outcome`` is ``"accepted"`` or ``"partial"``.
+
+        Raises:
+            MessageError: When the message is wrong; nothing was sent.
+            UnknownOutcomeError: When it may or may not have been accepted.
+            DeliveryError: When no backend accepted it.
+        """
+        job = self._begin(message, fields, via, envelope)
+        try:
+            receipt = run(job, self.timing.sleep)
+        except DeliveryError as error:
+            job.failed(error)
+            raise
+        job.accepted(receipt)
+        return receipt
+
+    async def asend(
+        self,
+        message: Sendable | None = None,
+        /,
+        *,
+        via: str | None = None,
+        envelope: Envelope | None = None,
+        **fields: Any,
+    ) -> Receipt:
+        """Do as ``send`` does, without blocking the event loop.
+
+        Cancelling it before the message was handed over stops it. Cancelling it later does
+        not recall the message: the attempt finishes on its own and observers are told.
+        """
+        job = self._begin(message, fields, via, envelope)
+        try:
+            receipt = await arun(job, self.timing.asleep)
+        except DeliveryError as error:
+            job.failed(error)
+            raise
+        job.accepted(receipt)
+        return receipt
+
+    def route(
+        self,
+        message: Sendable | None = None,
+        /,
+        *,
+        via: str | None = None,
+        **fields: Any,
+    ) -> Route:
+        """Tell where a message would go now, and why, without counting or sending it."""
+        taken = self._take(message, fields)
+        return self.router.preview(taken, Envelope.of(taken), via=via)
+
+    def preview(
+        self, message: Sendable | None = None, /, **fields: Any
+    ) -> dict[str, str]:
+        """Give the exact request each backend would make, or why it cannot."""
+        taken = self._take(message, fields)
+        envelope = Envelope.of(taken)
+        shown = {}
+        for name, backend in self.backends.items():
+            reason = backend.refuses(taken, envelope)
+            cannot = f"cannot carry this message: {reason}"
+            shown[name] = cannot if reason else backend.preview(taken, envelope)
+        return shown
+
+    def close(self) -> None:
+        """Close the connections that sync sends opened; the mailer cannot send again."""
+        self._closed = True
+        for backend in self.backends.values():
+            backend.close()
+
+    async def aclose(self) -> None:
+        """Wait for attempts whose callers have gone, then close every connection."""
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        ours = [task for task in self._detached if task.get_loop() is loop]
+        await asyncio.gather(*ours, return_exceptions=True)
+        for backend in self.backends.values():
+            await backend.aclose()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _begin(
+        self,
+        message: Sendable | None,
+        fields: dict[str, Any],
+        via: str | None,
+        envelope: Envelope | None,
+    ) -> Job:
+        if self._closed:
+            raise MailError("this mailer was closed; make a new one")
+        taken = self._take(message, fields)
+        envelope = envelope or Envelope.of(taken)
+        route = self.router.route(taken, envelope, via=via)
+        return Job(
+            taken,
+            envelope,
+            route,
+            policy=self.policy,
+            router=self.router,
+            observers=self.observers,
+            detached=self._detached,
+            clock=self.timing.clock,
+        )
+
+    def _take(self, message: Sendable | None, fields: dict[str, Any]) -> Message:
+        """Make whatever was given a Message, with this mailer's defaults."""
+        if message is None:
+            return Message(**{**self._defaults, **fields})
+        if isinstance(message, Message):
+            if fields:
+                raise MessageError(
+                    f"{', '.join(fields)}: give a Message or its fields, not both"
+                )
+            return message.with_defaults(**self._defaults)
+        return Message.from_mime(message, **fields).with_defaults(**self._defaults)

@@ -1,0 +1,111 @@
+"""The split is exact: any weights, any prefix, from any start."""
+
+from fractions import Fraction
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbalance.routing.split import by_messages, by_recipients
+
+weights = st.fractions(
+    min_value=Fraction(1, 1000), max_value=1000, max_denominator=1000
+)
+seeds = st.integers(0, 2**32)
+
+
+def furthest(shares, picks):
+    """Give the largest distance of any prefix from the exact share."""
+    counts, worst = [0] * len(shares), Fraction()
+    for number, pick in enumerate(picks, start=1):
+        counts[pick] += 1
+        worst = max(
+            worst, *(abs(c - s * number) for c, s in zip(counts, shares, strict=True))
+        )
+    return worst
+
+
+def shares_of(given_weights):
+    total = sum(given_weights)
+    return [weight / total for weight in given_weights]
+
+
+@given(first=weights, second=weights, seed=seeds)
+def test_two_backends_stay_within_one_message_in_every_prefix(first, second, seed):
+    split = by_messages([first, second], Random(seed))
+
+    picks = [split.pick() for _ in range(300)]
+
+    assert furthest(shares_of([first, second]), picks) <= 1
+
+
+@given(given_weights=st.lists(weights, min_size=3, max_size=7), seed=seeds)
+def test_more_backends_stay_within_two_messages_in_every_prefix(given_weights, seed):
+    split = by_messages(given_weights, Random(seed))
+
+    picks = [split.pick() for _ in range(300)]
+
+    assert furthest(shares_of(given_weights), picks) < 2
+
+
+@given(
+    given_weights=st.lists(weights, min_size=2, max_size=5),
+    sizes=st.lists(st.integers(1, 50), min_size=1, max_size=200),
+    seed=seeds,
+)
+def test_counted_in_recipients_the_bound_is_the_largest_message(
+    given_weights, sizes, seed
+):
+    split = by_recipients(given_weights, Random(seed))
+    shares, sent = shares_of(given_weights), [0] * len(given_weights)
+
+    for size in sizes:
+        sent[split.pick(size)] += size
+
+    bound = max(sizes) * (1 if len(shares) == 2 else len(shares) - 1)
+    for got, share in zip(sent, shares, strict=True):
+        assert abs(got - share * sum(sizes)) <= bound
+
+
+@pytest.mark.parametrize("unit", [by_messages, by_recipients])
+@pytest.mark.parametrize("given_weights", [[60, 40], [50, 30, 20], [1, 1, 1, 97]])
+def test_processes_that_send_one_message_split_too(given_weights, unit):
+    exact = [Fraction(weight) for weight in given_weights]
+
+    firsts = [unit(exact, Random(seed)).pick() for seed in range(4000)]
+
+    for index, weight in enumerate(given_weights):
+        assert abs(firsts.count(index) / 4000 - weight / 100) < 0.035
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [([60, 40], [3, 2]), ([0.6, 0.4], [3, 2]), ([1, 1, 2], [25, 25, 50])],
+)
+def test_only_the_ratio_of_weights_matters(one, same):
+    def picks(given_weights):
+        exact = [Fraction(str(weight)) for weight in given_weights]
+        split = by_messages(exact, Random(7))
+        return [split.pick() for _ in range(100)]
+
+    assert picks(one) == picks(same)
+
+
+def test_a_thousand_messages_at_sixty_to_forty_are_six_hundred_give_or_take_one():
+    for seed in range(50):
+        split = by_messages([Fraction(60), Fraction(40)], Random(seed))
+
+        assert sum(split.pick() == 0 for _ in range(1000)) in (599, 600, 601)
+
+
+def test_weights_with_many_digits_start_at_once():
+    awkward = [
+        Fraction("33.333333333"),
+        Fraction("33.333333333"),
+        Fraction("33.333333334"),
+    ]
+
+    split = by_messages(awkward, Random(1))
+
+    assert sorted([split.pick(), split.pick(), split.pick()]) == [0, 1, 2]
