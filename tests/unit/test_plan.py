@@ -1,0 +1,279 @@
+"""The order and the numbers of tries, by hand-driven plans."""
+
+from dataclasses import dataclass
+
+import pytest
+from tenacity import stop_after_attempt, stop_after_delay, wait_fixed
+
+from mailbalance.backend import Receipt, Refusal, Try
+from mailbalance.delivery import plan
+from mailbalance.errors import (
+    RejectedError,
+    ThrottledError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from mailbalance.retry import RetryPolicy, wait_retry_after
+from mailbalance.routing import Route
+
+ANA, BEN = "ana@example.com", "ben@example.com"
+
+
+@dataclass(frozen=True)
+class Door:
+    name: str
+    account: str
+
+
+SES, MAILTRAP = Door("ses", "aws"), Door("mailtrap", "mt")
+SES_SMTP = Door("ses-smtp", "aws")
+
+
+class Hand:
+    """Drives a plan by hand, on a clock of its own."""
+
+    def __init__(self, *doors, recipients=(ANA,), **policy):
+        policy.setdefault("wait", wait_retry_after(wait_fixed(2)))
+        self.now = 0.0
+        self.steps = plan(
+            Route(doors, doors[0].name),
+            recipients,
+            RetryPolicy(**policy),
+            clock=lambda: self.now,
+        )
+        self.step = next(self.steps)
+
+    def answer(self, answer, took=0.0):
+        self.now += self.step.delay + took
+        self.step = self.steps.send(answer)
+        return self.step
+
+    def accept(self, *recipients):
+        return self.answer(
+            Receipt("accepted", self.step.backend.name, accepted=recipients)
+        )
+
+    @property
+    def next(self):
+        return self.step.backend.name, self.step.delay
+
+
+def test_the_first_try_goes_to_the_assigned_backend_at_once():
+    hand = Hand(SES, MAILTRAP)
+
+    assert hand.next == ("ses", 0.0)
+    assert hand.step.timeout == 30.0
+
+
+def test_an_accepted_message_gives_a_receipt_with_its_attempt():
+    receipt = Hand(SES, MAILTRAP).accept(ANA)
+
+    assert (receipt.outcome, receipt.backend, receipt.assigned) == (
+        "accepted",
+        "ses",
+        "ses",
+    )
+    assert [a.outcome for a in receipt.attempts] == ["accepted"]
+
+
+def test_the_first_retry_goes_to_the_next_backend_at_once():
+    hand = Hand(SES, MAILTRAP)
+
+    hand.answer(TransientError("refused"))
+
+    assert hand.next == ("mailtrap", 0.0)
+
+
+def test_a_backend_tried_already_comes_again_only_after_its_own_wait():
+    hand = Hand(SES, MAILTRAP)
+    hand.answer(TransientError("refused"))
+
+    hand.answer(TransientError("refused"), took=0.5)
+
+    assert hand.next == ("ses", 1.5)
+
+
+def test_a_retry_after_is_honoured():
+    hand = Hand(MAILTRAP)
+
+    hand.answer(ThrottledError("slow", retry_after=7))
+
+    assert hand.next == ("mailtrap", 7.0)
+
+
+def test_a_retry_after_past_the_deadline_gives_up_at_once():
+    hand = Hand(MAILTRAP)
+
+    with pytest.raises(ThrottledError):
+        hand.answer(ThrottledError("slow", retry_after=25))
+
+
+def test_a_rejected_message_is_never_sent_twice():
+    hand = Hand(SES, MAILTRAP)
+
+    with pytest.raises(RejectedError) as caught:
+        hand.answer(RejectedError("550 no such user", backend="ses", code="550"))
+
+    assert len(caught.value.attempts) == 1
+
+
+def test_an_unknown_outcome_is_raised_and_not_tried_again():
+    hand = Hand(SES, MAILTRAP)
+
+    with pytest.raises(UnknownOutcomeError):
+        hand.answer(UnknownOutcomeError("no reply to the dot"))
+
+
+def test_an_unknown_outcome_is_tried_again_when_told_and_marked():
+    hand = Hand(SES, MAILTRAP, unknown="retry")
+    hand.answer(UnknownOutcomeError("no reply to the dot"))
+
+    receipt = hand.accept(ANA)
+
+    assert (receipt.backend, receipt.possible_duplicate) == ("mailtrap", True)
+
+
+def test_an_unknown_outcome_outweighs_a_later_failure():
+    hand = Hand(SES, MAILTRAP, unknown="retry")
+    hand.answer(UnknownOutcomeError("no reply to the dot"))
+
+    with pytest.raises(UnknownOutcomeError):
+        hand.answer(RejectedError("550 no"))
+
+
+def test_a_bad_key_moves_on_and_is_not_asked_again():
+    hand = Hand(SES, MAILTRAP)
+    hand.answer(UnavailableError("bad key"))
+
+    hand.answer(TransientError("refused"))
+
+    assert hand.next == ("mailtrap", 2.0)
+
+
+def test_a_spent_quota_takes_every_backend_of_the_account_out():
+    hand = Hand(SES, SES_SMTP, MAILTRAP)
+
+    hand.answer(UnavailableError("daily quota", scope="account"))
+
+    assert hand.next == ("mailtrap", 0.0)
+
+
+def test_the_fifth_failure_is_the_last():
+    hand = Hand(SES, MAILTRAP, wait=wait_fixed(0.1))
+    for _ in range(4):
+        hand.answer(TransientError("refused"))
+
+    with pytest.raises(TransientError) as caught:
+        hand.answer(TransientError("refused"))
+
+    assert len(caught.value.attempts) == 5
+    assert "5 attempts" in caught.value.__notes__[0]
+
+
+def test_no_try_is_started_in_the_last_third_of_a_short_timeout():
+    hand = Hand(SES, MAILTRAP, timeout=9.0)
+
+    with pytest.raises(TransientError):
+        hand.answer(TransientError("slow"), took=6.5)
+
+
+def test_stop_after_delay_counts_from_the_start_of_the_send():
+    hand = Hand(SES, MAILTRAP, stop=stop_after_delay(5))
+    hand.answer(TransientError("slow"), took=3)
+
+    with pytest.raises(TransientError):
+        hand.answer(TransientError("slow"), took=3)
+
+
+def test_only_the_deferred_recipients_go_to_the_next_backend():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN))
+    partial = Receipt(
+        "partial", "ses", accepted=(ANA,), refused={BEN: Refusal(450, "later")}
+    )
+
+    hand.answer(partial)
+
+    assert (hand.step.backend.name, hand.step.recipients) == ("mailtrap", (BEN,))
+
+
+def test_recipients_accepted_by_two_backends_end_in_one_accepted_receipt():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN))
+    refused = {BEN: Refusal(450, "later")}
+    hand.answer(Receipt("partial", "ses", ("1",), accepted=(ANA,), refused=refused))
+
+    receipt = hand.answer(Receipt("accepted", "mailtrap", ("2",), accepted=(BEN,)))
+
+    assert (receipt.outcome, receipt.accepted, dict(receipt.refused)) == (
+        "accepted", (ANA, BEN), {},
+    )  # fmt: skip
+    assert receipt.provider_ids == ("1", "2")
+
+
+def test_a_recipient_refused_for_good_makes_the_receipt_partial():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN))
+    refused = {BEN: Refusal(550, "5.1.1 no such user")}
+
+    receipt = hand.answer(Receipt("partial", "ses", accepted=(ANA,), refused=refused))
+
+    assert receipt.outcome == "partial"
+    assert str(receipt.refused[BEN]) == "550 5.1.1 no such user"
+
+
+def test_an_unknown_after_a_partial_acceptance_names_the_accepted():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN))
+    refused = {BEN: Refusal(450, "later")}
+    hand.answer(Receipt("partial", "ses", accepted=(ANA,), refused=refused))
+
+    with pytest.raises(UnknownOutcomeError) as caught:
+        hand.answer(UnknownOutcomeError("no reply"))
+
+    assert caught.value.accepted == (ANA,)
+
+
+def test_a_backend_that_cannot_send_to_some_only_is_passed_over():
+    route = Route((SES, MAILTRAP), "ses")
+    steps = plan(
+        route,
+        (ANA, BEN),
+        RetryPolicy(wait=wait_fixed(2)),
+        clock=lambda: 0.0,
+        can_carry=lambda backend, _: backend is SES,
+    )
+    next(steps)
+
+    step = steps.send(
+        Receipt("partial", "ses", accepted=(ANA,), refused={BEN: Refusal(450, "later")})
+    )
+
+    assert isinstance(step, Try)
+    assert (step.backend, step.delay) == (SES, 2.0)
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(None, 2), (1, 2), (9, 9), (10**9, 600)])
+def test_the_wait_is_the_longer_of_the_two_and_capped(asked, waits):
+    hand = Hand(SES, timeout=10**6)
+
+    hand.answer(ThrottledError("slow", retry_after=asked))
+
+    assert hand.step.delay == waits
+
+
+def test_the_default_wait_is_full_jitter_up_to_twenty_seconds():
+    policy = RetryPolicy(timeout=10**6)
+    delays = []
+    for _ in range(50):
+        hand = Hand(SES, wait=policy.wait, timeout=10**6)
+        delays.append(hand.answer(TransientError("x")).delay)
+
+    assert 0 <= min(delays) < max(delays) <= 0.5
+
+
+def test_a_stop_strategy_of_tenacity_is_obeyed():
+    hand = Hand(SES, MAILTRAP, stop=stop_after_attempt(2))
+    hand.answer(TransientError("once"))
+
+    with pytest.raises(TransientError) as caught:
+        hand.answer(TransientError("twice"))
+
+    assert len(caught.value.attempts) == 2
