@@ -1,0 +1,244 @@
+"""Mail addresses: the value, and a strict reader of one address.
+
+What lives here: ``Address`` and the grammar of RFC 5321 section 4.1.2 as far as SES and
+Mailtrap take it. What must not: lists of addresses in headers, which real mail writes in
+many ways; ``mailbalance.mime`` reads those.
+
+Strict means: exactly one address; no comments, groups, routes or address literals. Lax
+parsers are how a message reaches somebody it was not written to (CVE-2023-27043).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import AfterValidator, ValidationError, model_validator
+
+from mailbalance import encoded_words
+from mailbalance.characters import fault_in_line
+from mailbalance.errors import MessageError
+from mailbalance.value import Text, Value, sentences
+
+#: Octets. Source: RFC 5321 sections 4.5.3.1.1 to 4.5.3.1.3; a path has 256 with its <>.
+_LONGEST_LOCAL, _LONGEST_DOMAIN, _LONGEST_PATH = 64, 253, 254
+
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
+_DOT_ATOM = re.compile(rf"[{_ATEXT}\x80-\U0010ffff]+(?:\.[{_ATEXT}\x80-\U0010ffff]+)*")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_ESCAPED = re.compile(r"\\(.)")
+_SPECIAL_IN_NAME = re.compile(r'[()<>\[\]:;@\\,"]|=\?')
+
+_SEVERAL = "holds more than one address; give a list of addresses"
+_FORM = "write it as name@example.com or Name <name@example.com>"
+
+
+def check_email(value: str) -> str:
+    """Give an addr-spec in wire form, its domain in A-labels.
+
+    Raises:
+        ValueError: With the fault and the fix, without the value.
+    """
+    if (fault := fault_in_line(value)) is not None:
+        raise ValueError(fault)
+    local, domain = _halves(value)
+    if len(local.encode()) > _LONGEST_LOCAL:
+        raise ValueError(f"has more than {_LONGEST_LOCAL} octets before its @")
+    email = f"{local}@{_domain(domain)}"
+    if len(email.encode()) > _LONGEST_PATH:
+        raise ValueError(f"has more than {_LONGEST_PATH} octets")
+    return email
+
+
+def _halves(value: str) -> tuple[str, str]:
+    if value.startswith('"'):
+        quoted = _QUOTED.match(value)
+        if quoted is None:
+            raise ValueError('has a quote (") that is never closed')
+        local, rest = quoted[0], value[quoted.end() :]
+        at, domain = rest[:1], rest[1:]
+    else:
+        local, at, domain = value.partition("@")
+        if at and not _DOT_ATOM.fullmatch(local):
+            raise ValueError(_fault_in_local(local))
+    if at != "@":
+        raise ValueError(f"has no @; {_FORM}")
+    if "@" in domain:
+        raise ValueError(
+            _SEVERAL if re.search("[,; ]", domain) else "has more than one @"
+        )
+    return local, domain
+
+
+def _fault_in_local(local: str) -> str:
+    if not local:
+        return f"has nothing before its @; {_FORM}"
+    if re.search("[,;]", local) and ":" not in local:
+        return _SEVERAL
+    if local.startswith(".") or local.endswith(".") or ".." in local:
+        return "has a dot in the wrong place before its @"
+    if "(" in local:
+        return "has a comment in parentheses; leave it out"
+    if ":" in local:
+        return "has group syntax (name: ...;); give the group's addresses as a list"
+    return f"has a character before its @ that needs quotes; {_FORM}"
+
+
+@lru_cache(maxsize=4096)
+def _domain(domain: str) -> str:
+    """Check a domain and give its A-labels; the same few come again and again."""
+    if domain.startswith("["):
+        raise ValueError(
+            "has an address literal in [brackets], which neither SES nor Mailtrap takes; "
+            "use a domain name"
+        )
+    if not domain:
+        raise ValueError(f"has nothing after its @; {_FORM}")
+    if domain.endswith("."):
+        raise ValueError("ends in a dot; leave it out")
+    if re.search("[,;]", domain):
+        raise ValueError(_SEVERAL)
+    ascii_domain = domain if domain.isascii() else _a_labels(domain)
+    labels = ascii_domain.split(".")
+    if len(ascii_domain) > _LONGEST_DOMAIN or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError(
+            "has a domain that breaks the rules of names: labels of 1 to 63 letters, "
+            f"digits and inner hyphens, {_LONGEST_DOMAIN} characters in all"
+        )
+    if labels[-1].isdigit():
+        raise ValueError("has an IP address after its @; use a domain name")
+    return ascii_domain
+
+
+def _a_labels(domain: str) -> str:
+    """Encode an international domain (UTS-46, not transitional: faß.de keeps its ß)."""
+    import idna
+
+    try:
+        return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
+    except (idna.IDNAError, ValueError, IndexError):
+        raise ValueError(
+            "has an international domain that IDNA does not allow; check its spelling, "
+            "or give it in its xn-- form"
+        ) from None
+
+
+def _check_name(value: str) -> str:
+    if (fault := fault_in_line(value)) is not None:
+        raise ValueError(fault)
+    return value
+
+
+def split(value: str) -> tuple[str, str]:
+    """Take ``Name <email>`` apart into the name and an unchecked addr-spec.
+
+    Raises:
+        ValueError: With the fault and the fix, without the value.
+    """
+    text = value.strip(" \t")
+    if not text:
+        raise ValueError(f"is empty; {_FORM}")
+    if not text.endswith(">"):
+        if "<" in text:
+            raise ValueError(
+                _SEVERAL if "," in text else "has text after its >; remove it"
+            )
+        return "", text
+    if text.startswith('"'):
+        quoted = _QUOTED.match(text)
+        rest = text[quoted.end() :].lstrip(" \t") if quoted else ""
+        if quoted is None or not rest.startswith("<"):
+            raise ValueError(
+                "has quotes that do not hold the whole name; quote all of it"
+            )
+        return _ESCAPED.sub(r"\1", quoted[0][1:-1]), _inside(rest)
+    name, _, rest = text.partition("<")
+    name = name.rstrip(" \t")
+    decoded, exact = encoded_words.decode(name)
+    if not exact:
+        raise ValueError("has a name whose encoded words cannot be decoded")
+    if decoded == name and (found := _SPECIAL_IN_NAME.search(name)):
+        raise ValueError(_fault_in_name(found[0], rest))
+    return decoded, _inside("<" + rest)
+
+
+def _inside(angle: str) -> str:
+    email = angle[1:-1]
+    if "<" in email or ">" in email:
+        raise ValueError(
+            _SEVERAL if "," in email else "has < or > twice; remove one pair"
+        )
+    if email.startswith("@"):
+        raise ValueError("has a route before the address; leave it out")
+    return email
+
+
+def _fault_in_name(char: str, rest: str) -> str:
+    if char == "," and "@" in rest and "," in rest:
+        return _SEVERAL
+    if char == ":":
+        return "has group syntax (name: ...;); give the group's addresses as a list"
+    return (
+        f'has {char} in a name without quotes; write "Name" <name@example.com>, '
+        "or give a list if these are several addresses"
+    )
+
+
+class Address(Value):
+    """One mail address with an optional name; build it from keywords or ``parse``.
+
+    Attributes:
+        email: The addr-spec as it goes over the wire: an international domain is turned
+            into A-labels, the part before the @ stays as given.
+        name: The name shown to readers; any Unicode but control characters.
+    """
+
+    email: Annotated[Text, AfterValidator(check_email)]
+    name: Annotated[Text, AfterValidator(_check_name)] = ""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, email: str, name: str = "") -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            name, email = split(value)
+            return {"email": email, "name": name}
+        return value
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``ana@example.com``, ``Ana <ana@example.com>`` or ``"A, B" <ab@x.com>``.
+
+        Raises:
+            MessageError: When it is not exactly one address.
+        """
+        try:
+            return cls.__pydantic_validator__.validate_python(text)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            raise MessageError(sentences(error, cls)) from None
+
+    @property
+    def domain(self) -> str:
+        """What stands after the @, in A-labels."""
+        return self.email.rpartition("@")[2]
+
+    @property
+    def ascii_local(self) -> bool:
+        """Whether the part before the @ is ASCII; if not, only SMTPUTF8 can carry it."""
+        return self.email.isascii()
+
+    def __str__(self) -> str:
+        if not self.name:
+            return self.email
+        return f"{_readable(self.name)} <{self.email}>"
+
+
+def _readable(name: str) -> str:
+    if name != name.strip() or _SPECIAL_IN_NAME.search(name):
+        return '"' + name.replace("\\", r"\\").replace('"', r"\"") + '"'
+    return name

@@ -1,0 +1,69 @@
+"""Bytes to text in the charset a message names, whatever that name is.
+
+What lives here: the one place that trusts a charset name from outside. What must not: any
+knowledge of MIME structure.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+#: Codecs that Python calls text encodings but that no mail means.
+_NOT_FOR_MAIL = frozenset(
+    {
+        "idna",
+        "punycode",
+        "undefined",
+        "unicode_escape",
+        "raw_unicode_escape",
+        "mbcs",
+        "oem",
+    }
+)
+
+#: Names seen in mail that Python does not know, or knows too narrowly: writers who say
+#: gb2312 or ks_c_5601-1987 use the supersets (WHATWG Encoding Standard, section 4.2).
+_ALIASES = {
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "iso-8859-6-e": "iso-8859-6",
+    "iso-8859-6-i": "iso-8859-6",
+    "iso-8859-8-e": "iso-8859-8",
+    "iso-8859-8-i": "iso-8859-8",
+    "ks_c_5601-1987": "cp949",
+    "euc-kr": "cp949",
+    "unicode-1-1-utf-7": "utf-7",
+    "x-gbk": "gb18030",
+    "x-sjis": "cp932",
+    "shift_jis": "cp932",
+}
+
+
+def decode(data: bytes, charset: str) -> tuple[str, bool]:
+    """Give the text, and whether it is exactly what the bytes say.
+
+    Never raises: what cannot be decoded becomes U+FFFD. No name, or ASCII, is read as
+    UTF-8, since that is what mislabelled mail mostly is.
+    """
+    name = charset.strip().lower()
+    if name in ("", "us-ascii", "ascii", "utf-8", "utf8"):
+        return _strict_or_replaced(data, "utf-8")
+    codec = _ALIASES.get(name, name)
+    if not _NAME.fullmatch(codec) or codec.replace("-", "_") in _NOT_FOR_MAIL:
+        return _strict_or_replaced(data, "utf-8")[0], False
+    try:
+        return _strict_or_replaced(data, codec)
+    except (LookupError, ValueError):
+        return _strict_or_replaced(data, "utf-8")[0], False
+
+
+def _strict_or_replaced(data: bytes, codec: str) -> tuple[str, bool]:
+    try:
+        text = data.decode(codec)
+    except UnicodeDecodeError:
+        return _SURROGATES.sub("\ufffd", data.decode(codec, "replace")), False
+    clean = _SURROGATES.sub("\ufffd", text)
+    return clean, clean == text

@@ -1,0 +1,285 @@
+"""What to send, who it goes to: Message, Envelope, and the stamp that fixes both.
+
+What lives here: the frozen values and the checks that concern a message as a whole. What
+must not: provider limits (backends), bytes on the wire (``mailbalance.mime``), I/O beyond
+reading the files that are attached.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from pydantic import AwareDatetime, model_validator
+
+from mailbalance import fields, mime
+from mailbalance.address import Address
+from mailbalance.attachment import Attachment
+from mailbalance.errors import MessageError
+from mailbalance.frozen import FrozenDict
+from mailbalance.options import MailtrapOptions, Option, SesOptions
+from mailbalance.value import Bytes, FaultsError, Text, Value
+
+if TYPE_CHECKING:
+    from email.message import Message as StdlibMessage
+
+__all__ = ["Address", "Attachment", "Envelope", "Message", "Stamp"]
+
+T = TypeVar("T")
+
+#: One address, or several.
+AddressLike = str | Address
+Addresses = AddressLike | Iterable[AddressLike]
+
+#: Fields that a raw message also says itself; replacing one means writing it anew.
+_CONTENT = frozenset(
+    [
+        "from_",
+        "to",
+        "cc",
+        "reply_to",
+        "subject",
+        "text",
+        "html",
+        "headers",
+        "attachments",
+        "message_id",
+        "date",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What makes a message one message, however often it is tried.
+
+    Attributes:
+        message_id: The Message-ID, with angle brackets.
+        date: The Date header's value.
+    """
+
+    message_id: str
+    date: str
+
+
+class Message(Value):
+    """What to send; immutable, and checked when it is built.
+
+    Addresses may be given as text (``"Ana <ana@example.com>"``), as ``Address``, or as
+    lists of them; attachments as ``Attachment`` or as paths.
+
+    Attributes:
+        from_: The author; a default may come from ``MAILBALANCE_FROM`` when sending.
+        to: Recipients everybody sees.
+        cc: Recipients of a copy everybody sees.
+        bcc: Recipients nobody sees; never written into a header.
+        reply_to: Where answers go.
+        subject: One line of any Unicode.
+        text: The plain text.
+        html: The HTML.
+        headers: Extra headers; those the library writes itself are refused.
+        attachments: Files.
+        category: One label, at most 255 characters.
+        metadata: Keys and values that come back in the provider's events.
+        stream: Mailtrap's stream; the backend's own if not given.
+        key: Names this message for the caller's own bookkeeping.
+        ses: What only SES knows.
+        mailtrap: What only Mailtrap knows.
+        message_id: The Message-ID; made at first use if not given.
+        date: The Date, with a time zone; the time of first use if not given.
+        raw: The original bytes, when made by ``from_mime`` from bytes.
+        unrepresented: What the other fields cannot say of the original.
+
+    Raises:
+        MessageError: On construction, with every problem found.
+    """
+
+    from_: Address | None = None
+    to: fields.AddressTuple = ()
+    cc: fields.AddressTuple = ()
+    bcc: fields.AddressTuple = ()
+    reply_to: fields.AddressTuple = ()
+    subject: fields.Line = ""
+    text: fields.Body | None = None
+    html: fields.Body | None = None
+    headers: fields.Headers = FrozenDict()
+    attachments: fields.AttachmentTuple = ()
+    category: fields.Category | None = None
+    metadata: fields.Metadata = FrozenDict()
+    stream: Literal["transactional", "bulk"] | None = None
+    key: Option | None = None
+    ses: SesOptions = SesOptions()
+    mailtrap: MailtrapOptions = MailtrapOptions()
+    message_id: fields.MessageId | None = None
+    date: AwareDatetime | None = None
+    raw: Bytes | None = None
+    unrepresented: tuple[Text, ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            from_: AddressLike | None = None,
+            to: Addresses = (),
+            cc: Addresses = (),
+            bcc: Addresses = (),
+            reply_to: Addresses = (),
+            subject: str = "",
+            text: str | None = None,
+            html: str | None = None,
+            headers: Mapping[str, str] = ...,
+            attachments: Iterable[Attachment | os.PathLike[str]] = (),
+            category: str | None = None,
+            metadata: Mapping[str, str | int | float | bool] = ...,
+            stream: Literal["transactional", "bulk"] | None = None,
+            key: str | None = None,
+            ses: SesOptions | Mapping[str, Any] = ...,
+            mailtrap: MailtrapOptions | Mapping[str, Any] = ...,
+            message_id: str | None = None,
+            date: datetime | None = None,
+            raw: bytes | None = None,
+            unrepresented: Iterable[str] = (),
+        ) -> None: ...
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if faults := list(_faults(self)):
+            raise FaultsError(("", fault) for fault in faults)
+        return self
+
+    def stamp(self) -> Stamp:
+        """Give Message-ID and Date, the same on every call and in every thread."""
+        return self.once("_stamp", lambda: _stamp(self))
+
+    def size(self) -> int:
+        """Give an upper estimate, in bytes, of the rendered message."""
+        return self.once("_size", lambda: mime.upper_size(self))
+
+    def has_template(self) -> bool:
+        """Whether a provider's stored template makes the content."""
+        ses = self.ses
+        return bool(
+            ses.template_name or ses.template_arn or self.mailtrap.template_uuid
+        )
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Keep what was made first, for every later call with this name.
+
+        Two threads may both make it, and both get the one that was kept first. It stays
+        out of comparisons, copies with changes and JSON.
+        """
+        kept: dict[str, T] = self.__dict__
+        try:
+            return kept[name]
+        except KeyError:
+            return kept.setdefault(name, make())
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        state["__dict__"] = {
+            k: v for k, v in state["__dict__"].items() if k != "_rendered"
+        }
+        return state
+
+    @classmethod
+    def from_mime(
+        cls,
+        source: bytes | bytearray | memoryview | str | StdlibMessage,
+        **overrides: Any,
+    ) -> Self:
+        """Take a finished MIME message apart.
+
+        ``raw`` keeps the original bytes, and ``unrepresented`` says, one sentence each,
+        what the fields cannot carry of it. A stdlib message object that the fields can
+        say in full has no ``raw``: it is written by this library.
+
+        Args:
+            source: The message.
+            **overrides: Fields to set or replace. To replace what the message says
+                itself, the fields must be able to say all of it.
+
+        Raises:
+            MessageError: When it is no message, or the result would be wrong.
+        """
+        parsed = mime.parse(source)
+        replaced = sorted(_CONTENT & overrides.keys())
+        if replaced and parsed.unrepresented:
+            raise MessageError(
+                f"{', '.join(replaced)}: cannot be replaced, since the message holds more "
+                f"than the fields can say: {' '.join(parsed.unrepresented)}"
+            )
+        origin = {} if replaced else {"raw": parsed.raw}
+        return cls(
+            **{
+                **parsed.fields,
+                **origin,
+                "unrepresented": parsed.unrepresented,
+                **overrides,
+            }
+        )
+
+
+def _faults(message: Message) -> Iterable[str]:
+    if message.raw is not None:
+        return
+    if not (message.to or message.cc or message.bcc):
+        yield "to: has no recipient, nor have cc and bcc; give at least one"
+    if not (message.text or message.html or message.has_template()):
+        yield (
+            "text: is empty, and so is html; give one of them, or a template in ses={...} "
+            "or mailtrap={...}"
+        )
+    ids = [a.content_id for a in message.attachments if a.content_id is not None]
+    if len(ids) != len(set(ids)):
+        yield "attachments: two have the same content_id; give each its own"
+
+
+def _stamp(message: Message) -> Stamp:
+    domain = (
+        message.from_.domain if message.from_ is not None else "mailbalance.invalid"
+    )
+    return Stamp(
+        message.message_id or f"<{uuid.uuid4().hex}@{domain}>",
+        mime.date_value(message.date or datetime.now(UTC)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who a message goes to and comes from, apart from its headers.
+
+    Attributes:
+        sender: The addr-spec that bounces go to.
+        recipients: The addr-specs, each once, at least one.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.recipients:
+            raise MessageError("to: has no recipient, nor have cc and bcc; give one")
+
+    @classmethod
+    def of(cls, message: Message) -> Envelope:
+        """Read it off a message: To, Cc, Bcc in this order, each mailbox once.
+
+        Raises:
+            MessageError: When From is missing, or every recipient.
+        """
+        if message.from_ is None:
+            raise MessageError("from_: is missing; give it, or set MAILBALANCE_FROM")
+        seen: dict[tuple[str, str], str] = {}
+        for address in (*message.to, *message.cc, *message.bcc):
+            local, _, domain = address.email.rpartition("@")
+            seen.setdefault((local, domain.lower()), address.email)
+        return cls(message.from_.email, tuple(seen.values()))
+
+    def only(self, recipients: Iterable[str]) -> Envelope:
+        """Give the same envelope for some of its recipients."""
+        return Envelope(self.sender, tuple(recipients))

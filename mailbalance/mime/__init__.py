@@ -1,0 +1,21 @@
+"""Messages to RFC 5322 bytes and back; pure, and independent of the stdlib's ``email``.
+
+What lives here: the writer, the reader and what they share. What must not: I/O, provider
+knowledge, and ``mailbalance.message``, which stands above.
+"""
+
+from mailbalance.mime.dates import date_value
+from mailbalance.mime.folding import address_list, encode_header_value, prepend
+from mailbalance.mime.reader import Parsed, parse
+from mailbalance.mime.writer import render, upper_size
+
+__all__ = [
+    "Parsed",
+    "address_list",
+    "date_value",
+    "encode_header_value",
+    "parse",
+    "prepend",
+    "render",
+    "upper_size",
+]

@@ -1,0 +1,164 @@
+"""Header fields to lines: RFC 2047 encoding and folding.
+
+What lives here: ``encode_header_value``, ``address_list`` and the one ``fold``. What must
+not: which headers a message has.
+
+A value is cut into *chunks*, each carrying the white space before it, and lines break only
+between chunks. So nothing is ever broken that has no white space: no address, no URL of a
+List-Unsubscribe, no quoted name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mailbalance import encoded_words, header_rules
+from mailbalance.characters import fault_in_line
+from mailbalance.errors import MessageError
+
+if TYPE_CHECKING:
+    from mailbalance.address import Address
+
+#: Columns. Source: RFC 5322 section 2.1.1; with encoded words 76 (RFC 2047 section 2).
+_LINE, _LINE_OF_WORDS = 78, 76
+
+_CHUNK = re.compile(r"[ \t]*[^ \t]+")
+_PHRASE = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+)
+_QUOTE = re.compile(r'(["\\])')
+
+#: A longer name is written as encoded words, which fold; a quoted string would not.
+_LONGEST_QUOTED = 64
+
+
+def encode_header_value(name: str, value: str) -> str:
+    """Give a header's value as ASCII lines, joined by CRLF and a space or tab.
+
+    Args:
+        name: The header it is for; it decides whether encoded words are allowed.
+        value: Its text.
+
+    Raises:
+        MessageError: When the value holds a control character, or the header cannot
+            carry it.
+    """
+    fault = header_rules.fault_in_value(name, value)
+    if fault is not None:
+        raise MessageError(f"{name}: {fault}")
+    return _fold(name, _chunks(name, value))
+
+
+def encode_addresses(name: str, addresses: Iterable[Address]) -> str:
+    """Give an address header's value, folded between addresses where possible."""
+    return _fold(name, _address_chunks(addresses))
+
+
+def address_list(addresses: Iterable[Address]) -> str:
+    """Give the header form of addresses: ASCII only, in one line.
+
+    Raises:
+        MessageError: When a part before an @ is not ASCII.
+    """
+    return "".join(_address_chunks(addresses)).lstrip(" ")
+
+
+def _chunks(name: str, value: str) -> list[str]:
+    if header_rules.is_structured(name):
+        return _CHUNK.findall(value)
+    if _is_plain(value):
+        return _CHUNK.findall(value)
+    room = _LINE_OF_WORDS - len(name) - 2
+    words = encoded_words.encode(value, first=room)
+    return [words[0], *(f" {word}" for word in words[1:])]
+
+
+def _is_plain(value: str) -> bool:
+    """Whether an unstructured value survives as it is: read back equal by any reader."""
+    return (
+        value.isascii()
+        and "=?" not in value
+        and "\t" not in value
+        and value == value.strip(" ")
+        and "   " not in value
+        and max(map(len, value.split(" ")), default=0) <= header_rules.LONGEST_STRETCH
+    )
+
+
+def _address_chunks(addresses: Iterable[Address]) -> list[str]:
+    chunks: list[str] = []
+    for at, address in enumerate(addresses):
+        if at:
+            chunks[-1] += ","
+        chunks += _one_address(address)
+    return chunks
+
+
+def _one_address(address: Address) -> list[str]:
+    if not address.email.isascii():
+        raise MessageError(
+            "an address has non-ASCII characters before its @, which no backend carries"
+        )
+    if not address.name:
+        return [f" {address.email}"]
+    words = _name_words(address.name)
+    email = f" <{address.email}>"
+    if len(words) == 1 and len(words[0]) + len(email) <= _LINE_OF_WORDS:
+        return [f" {words[0]}{email}"]
+    return [*(f" {word}" for word in words), email]
+
+
+def _name_words(name: str) -> Sequence[str]:
+    if not name.isascii() or "=?" in name or len(name) > _LONGEST_QUOTED:
+        return encoded_words.encode(name)
+    if _PHRASE.fullmatch(name):
+        return (name,)
+    return ('"' + _QUOTE.sub(r"\\\1", name) + '"',)
+
+
+def _fold(name: str, chunks: Sequence[str]) -> str:
+    if not chunks:
+        return ""
+    total = len(name) + 2 + sum(map(len, chunks))
+    text = "".join(chunks)
+    limit = _LINE_OF_WORDS if "=?" in text else _LINE
+    if total <= limit:
+        return text.lstrip(" ") if text[0] == " " else text
+    first = chunks[0].lstrip(" ")
+    lines, line, used = [], first, len(name) + 2 + len(first)
+    if used > limit and first.startswith("=?"):
+        lines, line, used = [""], f" {first}", 1 + len(first)
+    for chunk in chunks[1:]:
+        if used + len(chunk) > limit:
+            lines.append(line)
+            line, used = "", 0
+        line += chunk
+        used += len(chunk)
+    lines.append(line)
+    return "\r\n".join(lines)
+
+
+def field(name: str, value: str) -> str:
+    """Join a name and an encoded value to a header field with its line end."""
+    if value.startswith("\r\n"):
+        return f"{name}:{value}\r\n"
+    return f"{name}: {value}\r\n"
+
+
+def prepend(rendered: bytes, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Put header fields in front of a rendered message.
+
+    Raises:
+        MessageError: When a name or value is not fit for a header.
+    """
+    lines = [field(_checked(name), encode_header_value(name, v)) for name, v in headers]
+    return "".join(lines).encode("ascii") + rendered
+
+
+def _checked(name: str) -> str:
+    if not header_rules.is_name(name):
+        fault = fault_in_line(name) or "is no header name"
+        raise MessageError(f"a header's name {fault}")
+    return name

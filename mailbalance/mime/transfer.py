@@ -1,0 +1,95 @@
+"""Content-transfer-encodings: choosing one, and both directions.
+
+What lives here: 7bit, quoted-printable and base64 (RFC 2045 section 6). What must not:
+headers, structure.
+
+8bit is never written: not every server on the way takes it (SES advises 7bit).
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from mailbalance.header_rules import LONGEST_LINE
+
+#: Octets in a line of base64 before and after encoding (RFC 2045 section 6.8: 76).
+_BASE64_IN, _BASE64_OUT = 57, 76
+
+#: What 7bit text may hold, CR and LF as pairs: TAB and the printable characters.
+_SEVEN_BIT = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F)])
+
+_ENDING = re.compile(r"\r\n?|\n")
+_ENDING_BYTES = re.compile(rb"\r\n?|\n")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_TRAILING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+
+
+def crlf(data: bytes) -> bytes:
+    """Make every CR, LF and CRLF a CRLF (RFC 5321 section 2.3.8; against smuggling)."""
+    if b"\r" not in data:
+        return data.replace(b"\n", b"\r\n")
+    return _ENDING_BYTES.sub(b"\r\n", data)
+
+
+def is_seven_bit(data: bytes) -> bool:
+    """Whether bytes with CRLF line ends may travel as they are."""
+    if data.translate(None, _SEVEN_BIT):
+        return False
+    return (
+        len(data) <= LONGEST_LINE or max(map(len, data.split(b"\r\n"))) <= LONGEST_LINE
+    )
+
+
+def encode_text(text: str) -> tuple[str, bytes]:
+    """Give the cheapest encoding that is valid for a text, and the encoded bytes."""
+    if "\r" in text:
+        text = _ENDING.sub("\r\n", text)
+    else:
+        text = text.replace("\n", "\r\n")
+    data = text.encode()
+    if is_seven_bit(data):
+        return "7bit", data
+    if _quoted_size(data) < len(data) * 4 // 3:
+        return "quoted-printable", quoted_printable(data)
+    return "base64", base64(data)
+
+
+def _quoted_size(data: bytes) -> int:
+    special = len(data.translate(None, _SEVEN_BIT)) + data.count(b"=")
+    return len(data) + 2 * special + (len(data) + 2 * special) // 25
+
+
+def quoted_printable(data: bytes) -> bytes:
+    """Encode text with CRLF line ends; lines get at most 76 characters."""
+    # binascii writes its soft line breaks as the first line end it sees: show it a CRLF.
+    return binascii.b2a_qp(b"\r\n" + data, istext=True)[2:]
+
+
+def base64(data: bytes) -> bytes:
+    """Encode in lines of 76 characters, joined by CRLF, without a last line end."""
+    digits = binascii.b2a_base64(data, newline=False)
+    size = _BASE64_OUT
+    return b"\r\n".join([digits[i : i + size] for i in range(0, len(digits), size)])
+
+
+def upper_size(octets: int) -> int:
+    """Give the most that ``encode_text`` or ``base64`` makes of this many octets."""
+    return (octets // _BASE64_IN + 1) * (_BASE64_OUT + 2)
+
+
+def decode(data: bytes, encoding: str) -> tuple[bytes, bool]:
+    """Undo a transfer encoding, and say whether it was well formed; never raises."""
+    kind = encoding.strip().lower()
+    if kind == "base64":
+        return _from_base64(data)
+    if kind == "quoted-printable":
+        return binascii.a2b_qp(_TRAILING.sub(b"", data)), True
+    return data, kind in ("", "7bit", "8bit", "binary")
+
+
+def _from_base64(data: bytes) -> tuple[bytes, bool]:
+    digits = _NOT_BASE64.sub(b"", data.partition(b"=")[0])
+    if len(digits) % 4 == 1:
+        return binascii.a2b_base64(digits[:-1]), False
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4)), True

@@ -1,0 +1,209 @@
+"""A Message to the bytes of RFC 5322 and MIME.
+
+What lives here: which headers a message has, which parts, in which order. What must not:
+how a value is encoded (``folding``, ``parameters``, ``transfer``), raw messages (``raw``).
+
+The form::
+
+    multipart/mixed
+    ├── multipart/alternative
+    │   ├── text/plain
+    │   └── multipart/related
+    │       ├── text/html
+    │       └── inline files
+    └── other files
+
+Containers with one child are left out. Inline files stand beside the HTML that shows them
+and not around both alternatives: so mail readers that show the plain text do not list
+them as attachments, and ``multipart/related`` has the HTML as its root (RFC 2387).
+Everything written is 7-bit ASCII with CRLF line ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from mailbalance.errors import MessageError
+from mailbalance.mime import folding, parameters, raw, transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailbalance.attachment import Attachment
+    from mailbalance.message import Message
+
+#: Bytes for headers of fixed size: Date, Message-ID, MIME-Version, boundaries.
+_FIXED = 2048
+
+#: Bytes at most that a character of a header takes: four octets in base64, and folding.
+_PER_CHARACTER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part's own headers, and its body without a last line end."""
+
+    headers: str
+    body: bytes
+
+
+def render(message: Message) -> bytes:
+    """Give the message as bytes, the same on every call.
+
+    Raises:
+        MessageError: When it has no MIME form: only a provider's template, or an address
+            that needs SMTPUTF8.
+    """
+    return message.once("_rendered", lambda: _render(message))
+
+
+def _render(message: Message) -> bytes:
+    if message.raw is not None:
+        stamp = message.stamp()
+        return raw.render(message.raw, message_id=stamp.message_id, date=stamp.date)
+    if not (message.text or message.html):
+        raise MessageError(
+            "text: is empty, and so is html; a template has no MIME form"
+        )
+    part = _content(message)
+    head = "".join(_head(message)) + part.headers + "\r\n"
+    end = b"" if part.body.endswith(b"\r\n") else b"\r\n"
+    return b"".join([head.encode("ascii"), part.body, end])
+
+
+def _head(message: Message) -> Iterator[str]:
+    stamp = message.stamp()
+    if message.from_ is not None:
+        yield folding.field("From", folding.encode_addresses("From", [message.from_]))
+    for name, addresses in (
+        ("To", message.to),
+        ("Cc", message.cc),
+        ("Reply-To", message.reply_to),
+    ):
+        if addresses:
+            yield folding.field(name, folding.encode_addresses(name, addresses))
+    if message.subject:
+        yield folding.field(
+            "Subject", folding.encode_header_value("Subject", message.subject)
+        )
+    yield f"Date: {stamp.date}\r\nMessage-ID: {stamp.message_id}\r\n"
+    for name, value in message.headers.items():
+        yield folding.field(name, folding.encode_header_value(name, value))
+    yield "MIME-Version: 1.0\r\n"
+
+
+def _content(message: Message) -> _Part:
+    bounds = _Boundaries(message.stamp().message_id)
+    inline = [file for file in message.attachments if file.inline and message.html]
+    files = [file for file in message.attachments if not (file.inline and message.html)]
+    choices: list[_Part] = []
+    if message.text:
+        choices.append(_text_part("plain", message.text))
+    if message.html:
+        shown = [_text_part("html", message.html), *map(_file_part, inline)]
+        choices.append(bounds.wrap("related", shown, '; type="text/html"'))
+    body = bounds.wrap("alternative", choices)
+    return bounds.wrap("mixed", [body, *map(_file_part, files)])
+
+
+def _text_part(subtype: str, text: str) -> _Part:
+    encoding, body = transfer.encode_text(text)
+    return _Part(
+        f"Content-Type: text/{subtype}; charset=utf-8\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\n",
+        body,
+    )
+
+
+def _file_part(file: Attachment) -> _Part:
+    content_type, encoding, body = _encoded(file)
+    shown = "inline" if file.inline else "attachment"
+    headers = (
+        f"Content-Type: {content_type}\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\n"
+        f"Content-Disposition: {shown};\r\n {parameters.write('filename', file.filename)}\r\n"
+    )
+    if file.content_id is not None:
+        headers += f"Content-ID: <{file.content_id}>\r\n"
+    return _Part(headers, body)
+
+
+def _encoded(file: Attachment) -> tuple[str, str, bytes]:
+    """Encode a file: base64, so that not a bit changes on the way.
+
+    An attached message must stay readable (RFC 2046 section 5.2.1 allows no encoding), so
+    one that is not 7-bit travels as plain bytes under its file name instead.
+    """
+    if not file.content_type.lower().startswith("message/"):
+        return file.content_type, "base64", transfer.base64(file.content)
+    body = transfer.crlf(file.content)
+    if body and transfer.is_seven_bit(body):
+        return file.content_type, "7bit", body
+    return "application/octet-stream", "base64", transfer.base64(file.content)
+
+
+class _Boundaries:
+    """Makes containers, each with a boundary that its content does not hold.
+
+    The boundaries follow from the Message-ID, so that the same message gives the same
+    bytes. ``=_`` occurs in neither quoted-printable nor base64 (RFC 2045 section 6.7).
+    """
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._used = 0
+
+    def wrap(self, kind: str, parts: list[_Part], rest: str = "") -> _Part:
+        """Put parts into ``multipart/<kind>``; a single part stays as it is."""
+        if len(parts) == 1:
+            return parts[0]
+        boundary = self._unlike([part.body for part in parts])
+        line = f"--{boundary}\r\n"
+        pieces: list[bytes] = []
+        for part in parts:
+            pieces += [f"{line}{part.headers}\r\n".encode("ascii"), part.body, b"\r\n"]
+        pieces.append(f"--{boundary}--".encode("ascii"))
+        headers = f'Content-Type: multipart/{kind}{rest};\r\n boundary="{boundary}"\r\n'
+        return _Part(headers, b"".join(pieces))
+
+    def _unlike(self, bodies: list[bytes]) -> str:
+        while True:
+            self._used += 1
+            seed = f"{self._seed} {self._used}".encode()
+            boundary = f"=_{blake2b(seed, digest_size=15).hexdigest()}"
+            if not any(boundary.encode() in body for body in bodies):
+                return boundary
+
+
+def upper_size(message: Message) -> int:
+    """Give the most bytes that ``render`` can make of a message, without making them."""
+    if message.raw is not None:
+        ends = message.raw.count(b"\n") + message.raw.count(b"\r")
+        return len(message.raw) + ends + _FIXED
+    return _FIXED + _size_of_head(message) + _size_of_content(message)
+
+
+def _size_of_head(message: Message) -> int:
+    addresses = (*message.to, *message.cc, *message.reply_to)
+    named = sum(len(a.email) + _PER_CHARACTER * (len(a.name) + 16) for a in addresses)
+    sender = message.from_
+    if sender is not None:
+        named += len(sender.email) + _PER_CHARACTER * (len(sender.name) + 16)
+    extra = sum(
+        _PER_CHARACTER * (len(k) + len(v) + 16) for k, v in message.headers.items()
+    )
+    return named + extra + _PER_CHARACTER * (len(message.subject) + 16)
+
+
+def _size_of_content(message: Message) -> int:
+    texts = (message.text or "", message.html or "")
+    octets = [len(t) if t.isascii() else len(t.encode()) for t in texts]
+    ends = [t.count("\n") + t.count("\r") for t in texts]
+    bodies = sum(transfer.upper_size(n + e) for n, e in zip(octets, ends, strict=True))
+    files = sum(
+        transfer.upper_size(len(f.content)) + _FIXED + f.content.count(b"\n")
+        for f in message.attachments
+    )
+    return bodies + files
