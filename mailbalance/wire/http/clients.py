@@ -1,0 +1,171 @@
+"""Sending through a user's own client, httpx2's or httpx's, sync or async.
+
+What lives here: the one call made on such a client, and the headers every request gets.
+What must not: closing the client, changing it, importing either family.
+
+Their trace events tell the commit point as our own pools do. A client without them (a
+``MockTransport``, another HTTP library underneath) proves nothing, so its commit point
+counts as passed at the call, unless the exception's class shows that nothing was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from mailbalance import __version__
+from mailbalance.errors import ConfigError, UnavailableError
+from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+USER_AGENT = f"mailbalance/{__version__}"
+
+
+class Client(Protocol):
+    """What is asked of ``httpx2.Client`` or ``httpx.Client``."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can no longer send."""
+        ...
+
+    def stream(
+        self, method: str, url: str, **options: Any
+    ) -> AbstractContextManager[Any]:
+        """Send a request and give its response, the body unread."""
+        ...
+
+    def close(self) -> None:
+        """Close it; never called here."""
+        ...
+
+
+class AsyncClient(Protocol):
+    """What is asked of ``httpx2.AsyncClient`` or ``httpx.AsyncClient``."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can no longer send."""
+        ...
+
+    def stream(
+        self, method: str, url: str, **options: Any
+    ) -> AbstractAsyncContextManager[Any]:
+        """Send a request and give its response, the body unread."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it; never called here."""
+        ...
+
+
+def check(name: str, client: object, async_client: object) -> None:
+    """Make sure that each client is of the right kind.
+
+    Raises:
+        ConfigError: When one is not, or the two were swapped.
+    """
+    problems = []
+    if client is not None and not _is(client, "close"):
+        problems.append(f"{name}: http_client= takes an httpx2.Client or httpx.Client")
+    if async_client is not None and not _is(async_client, "aclose"):
+        problems.append(
+            f"{name}: async_http_client= takes an httpx2.AsyncClient or httpx.AsyncClient"
+        )
+    if problems:
+        raise ConfigError(problems)
+
+
+def post(client: Client, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+    """Send through a sync client; its exceptions pass."""
+    _begin_call(client, exchange)
+    with client.stream(**_call(request, exchange, exchange.trace)) as response:
+        reply = _begin(response)
+        try:
+            for chunk in response.iter_bytes():
+                if not reply.take(chunk) or _too_late(reply, exchange):
+                    break
+        except Exception as error:  # noqa: BLE001 - the status is known already
+            reply.fault = f"broke off: {type(error).__name__}"
+    return reply.settled(exchange)
+
+
+async def apost(
+    client: AsyncClient, request: HttpRequest, exchange: Exchange
+) -> HttpResponse:
+    """Send through an async client; its exceptions pass."""
+    _begin_call(client, exchange)
+    async with (
+        asyncio.timeout(exchange.left_in_all()),
+        client.stream(**_call(request, exchange, exchange.atrace)) as response,
+    ):
+        reply = _begin(response)
+        try:
+            async for chunk in response.aiter_bytes():
+                if not reply.take(chunk) or _too_late(reply, exchange):
+                    break
+        except Exception as error:  # noqa: BLE001 - the status is known already
+            reply.fault = f"broke off: {type(error).__name__}"
+    return reply.settled(exchange)
+
+
+def framed(request: HttpRequest, *, host: bool = False) -> dict[str, str]:
+    """Give a request's headers with those that every request of ours carries.
+
+    ``Content-Length`` makes anything shorter an incomplete request (RFC 9112 section
+    6.3), which is what the commit point rests on. Compressed replies are not asked for:
+    they are small, and may not grow in unpacking.
+    """
+    headers = {
+        "User-Agent": USER_AGENT,
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        **request.headers,
+        "Content-Length": str(len(request.body)),
+    }
+    if host and "Host" not in headers:
+        headers = {"Host": urlsplit(request.url).netloc.rpartition("@")[2], **headers}
+    return headers
+
+
+def _call(request: HttpRequest, exchange: Exchange, trace: Any) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "url": request.url,
+        "content": request.body,
+        "headers": framed(request),
+        "timeout": float(exchange.patience),
+        "follow_redirects": False,
+        "auth": None,
+        "extensions": {"trace": trace},
+    }
+
+
+def _begin(response: Any) -> Reply:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers)
+
+
+def _too_late(reply: Reply, exchange: Exchange) -> bool:
+    if exchange.left_in_all() > 0:
+        return False
+    reply.fault = "did not end in time"
+    return True
+
+
+def _begin_call(client: Client | AsyncClient, exchange: Exchange) -> None:
+    exchange.blind = True
+    if client.is_closed:
+        raise UnavailableError(
+            "the HTTP client given to this backend has been closed",
+            backend=exchange.backend,
+            phase="connect",
+            code="closed",
+        )
+
+
+def _is(client: object, closing: str) -> bool:
+    return all(hasattr(client, name) for name in ("stream", "is_closed", closing))

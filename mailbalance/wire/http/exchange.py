@@ -1,0 +1,229 @@
+"""One request on its way: how far it came, how much time is left, what came back.
+
+What lives here: the values of a request and a reply, and ``Exchange``, which watches the
+trace events of httpcore and decides when the commit point is passed. What must not: I/O.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mailbalance.errors import TransientError, UnknownOutcomeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: Seconds that must be left to wait for the reply when the last byte is handed over;
+#: with less, a slow answer would become an unknown outcome for no good reason.
+COMMIT_RESERVE = 10.0
+
+#: Bytes of a reply that are read; a send's reply is some hundred bytes long.
+REPLY_LIMIT = 1024 * 1024
+
+#: How far each event of httpcore's trace brings a request.
+_PHASES = {
+    "connect_tcp.started": "connect",
+    "start_tls.started": "tls",
+    "setup_socks5_connection.started": "proxy",
+    "send_request_headers.started": "request",
+    "receive_response_headers.started": "reply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One POST: where to, with which headers, and the exact bytes of its body."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A reply: its status, its headers by lower-case name, and its body.
+
+    The body of a 2xx is complete; that of an error may be cut, since the status decides.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Exchange:
+    """The state of one request, told by trace events and by the streams.
+
+    Attributes:
+        backend: The name that errors carry.
+        host: Where the request goes, for sentences in errors.
+        phase: How far it came.
+        committed: Whether the call that hands over the last byte was made.
+        blind: Whether no trace event was seen where there may never be one.
+        abandoned: Whether the caller was cancelled and wants it to end.
+        reused: Whether the connection was used before.
+        received: Bytes of a reply seen, or ``None`` where nobody counts them.
+        patience: What is given to httpcore as its timeouts.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_end",
+        "_reserve",
+        "abandoned",
+        "backend",
+        "blind",
+        "committed",
+        "host",
+        "patience",
+        "phase",
+        "received",
+        "reused",
+    )
+
+    def __init__(
+        self,
+        backend: str,
+        host: str,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.backend = backend
+        self.host = host
+        self.phase = "connect"
+        self.committed = False
+        self.blind = False
+        self.abandoned = False
+        self.reused = True
+        self.received: int | None = None
+        self._clock = clock
+        self._end = clock() + timeout
+        self._reserve = min(COMMIT_RESERVE, timeout / 3)
+        self.patience = Patience(self)
+
+    def restart(self) -> None:
+        """Begin anew on another connection, with the time that is left."""
+        self.phase = "connect"
+        self.reused = True
+        self.received = None
+
+    def left(self) -> float:
+        """Seconds left for the step at hand; before the commit point, less the reserve."""
+        end = self._end if self.committed else self._end - self._reserve
+        return end - self._clock()
+
+    def left_in_all(self) -> float:
+        """Seconds left for the whole exchange."""
+        return self._end - self._clock()
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of an event: httpcore's ``trace`` extension.
+
+        Raises:
+            TransientError: At the commit point, when too little time is left for a reply
+                or the caller does not want it any more.
+        """
+        self.blind = False
+        _, _, step = event.partition(".")
+        if _is_connect(info):
+            self.phase = "proxy"
+        elif step == "send_request_body.started":
+            self._commit()
+        elif step in _PHASES:
+            self.phase = _PHASES[step]
+            if self.phase == "connect":
+                self.reused = False
+
+    async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Do as ``trace`` does, for async clients."""
+        self.trace(event, info)
+
+    def may_be_committed(self) -> bool:
+        """Say whether the commit point was passed, or nobody can tell."""
+        return self.committed or self.blind
+
+    def count(self, size: int) -> None:
+        """Count bytes of the reply."""
+        self.received = (self.received or 0) + size
+
+    def _commit(self) -> None:
+        if self.abandoned:
+            raise self._stopped("cancelled before the request was sent", "cancelled")
+        if self.left() <= 0:
+            raise self._stopped("not enough time left to commit safely", "timeout")
+        self.phase = "request"
+        self.committed = True
+        self.received = None if self.received is None else 0
+
+    def _stopped(self, why: str, code: str) -> TransientError:
+        return TransientError(
+            f"{why} to {self.host}", backend=self.backend, phase="request", code=code
+        )
+
+
+class Patience(float):
+    """A timeout in seconds that knows when the exchange it belongs to must end.
+
+    httpcore takes it for the plain number it also is; our streams ask it anew before each
+    wait, so that many short waits cannot add up to more than the whole.
+    """
+
+    __slots__ = ("exchange",)
+    exchange: Exchange
+
+    def __new__(cls, exchange: Exchange) -> Patience:
+        """Take what the exchange allows now as the plain number."""
+        self = super().__new__(cls, max(exchange.left(), 0.0))
+        self.exchange = exchange
+        return self
+
+    def left(self) -> float:
+        """Seconds left for the step at hand."""
+        return self.exchange.left()
+
+    def get(self, _name: str, _default: object = None) -> Patience:
+        """Answer for every one of httpcore's timeouts, as their mapping would."""
+        return self
+
+
+@dataclass(slots=True)
+class Reply:
+    """A reply as it comes in."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytearray = field(default_factory=bytearray)
+    fault: str = ""
+
+    def take(self, chunk: bytes) -> bool:
+        """Add a chunk; say whether more may follow."""
+        self.body += chunk
+        if len(self.body) <= REPLY_LIMIT:
+            return True
+        del self.body[REPLY_LIMIT:]
+        self.fault = f"is longer than {REPLY_LIMIT} bytes"
+        return False
+
+    def settled(self, exchange: Exchange) -> HttpResponse:
+        """Give the reply for judgement.
+
+        Raises:
+            UnknownOutcomeError: When it says success but could not be read in full.
+        """
+        if self.fault and 200 <= self.status < 300:
+            raise UnknownOutcomeError(
+                f"the reply of {exchange.host} says success, but it {self.fault}",
+                likely="accepted",
+                backend=exchange.backend,
+                phase="reply",
+                code=str(self.status),
+            )
+        return HttpResponse(self.status, self.headers, bytes(self.body))
+
+
+def _is_connect(info: Mapping[str, Any]) -> bool:
+    method = getattr(info.get("request"), "method", b"")
+    return method in {b"CONNECT", "CONNECT"}

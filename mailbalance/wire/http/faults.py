@@ -1,0 +1,176 @@
+"""Foreign exceptions to ours: the one table, for httpcore2, httpx2 and httpx alike.
+
+What lives here: what each of their classes means in words, and the rule that turns it
+into an outcome. The rule looks at how far the exchange came, hardly ever at the class:
+the same ``ReadError`` is harmless before the commit point and an unknown outcome after.
+What must not: catching (``wire.py`` does), HTTP status codes (the backends' business).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from mailbalance.errors import (
+    DeliveryError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailbalance.wire.http.exchange import Exchange
+
+#: Characters of a foreign exception's text that are quoted.
+_QUOTE = 200
+
+#: What happened, by the name of a foreign class; the three families share their names.
+#: Checked 2026-11 against httpcore2 2.16, httpx2 2.16, httpx 0.28.
+SENTENCES = {
+    "ConnectTimeout": "no connection to {host} in time",
+    "ConnectError": "cannot connect to {host}",
+    "PoolTimeout": "no free connection to {host} in time",
+    "ProxyError": "the proxy on the way to {host} refuses",
+    "UnsupportedProtocol": "no such protocol for {host}",
+    "InvalidURL": "the URL for {host} is not valid",
+    "WriteTimeout": "{host} did not take the request in time",
+    "WriteError": "the connection to {host} broke while writing",
+    "ReadTimeout": "no reply from {host} in time",
+    "ReadError": "the connection to {host} broke while reading",
+    "RemoteProtocolError": "{host} closed the connection or does not speak HTTP",
+    "LocalProtocolError": "the request to {host} is not valid HTTP",
+    "DecodingError": "the reply of {host} cannot be decoded",
+    "TooManyRedirects": "{host} redirects",
+    "CloseError": "the connection to {host} broke while closing",
+    "CancelledError": "the request to {host} was cancelled",
+    "TimeoutError": "no reply from {host} in time",
+}
+
+#: Classes that can only come from before the first byte of our request was written.
+BEFORE_COMMIT = frozenset(
+    {
+        "ConnectTimeout",
+        "ConnectError",
+        "PoolTimeout",
+        "ProxyError",
+        "UnsupportedProtocol",
+        "InvalidURL",
+    }
+)
+
+#: Classes that say the other side closed, as opposed to being slow or talking rubbish.
+_CLOSED = frozenset({"RemoteProtocolError", "ReadError"})
+
+
+def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
+    """Say in our words what became of the request.
+
+    Args:
+        error: What httpcore2, httpx2 or httpx raised, or anything else on the way.
+        exchange: How far the request came.
+    """
+    names = [cls.__name__ for cls in type(error).__mro__]
+    if exchange.may_be_committed() and BEFORE_COMMIT.isdisjoint(names):
+        return UnknownOutcomeError(
+            _detail(error, names, exchange),
+            likely="not_accepted" if _never_read(names, exchange) else None,
+            backend=exchange.backend,
+            phase="reply" if exchange.phase == "reply" else "body",
+            code=_code(error, names),
+        )
+    refused = _certificate(error) or _proxy_login(error, names)
+    if refused:
+        return UnavailableError(
+            f"{refused} ({exchange.host})",
+            backend=exchange.backend,
+            phase=exchange.phase,
+            code="proxy" if "ProxyError" in names else "certificate",
+        )
+    return TransientError(
+        _detail(error, names, exchange),
+        backend=exchange.backend,
+        phase=exchange.phase,
+        code=_code(error, names),
+    )
+
+
+def is_stale(error: BaseException, exchange: Exchange) -> bool:
+    """Say whether a kept connection turned out dead before anything was committed.
+
+    Then another connection may be tried at once: the server never saw the request.
+    """
+    return (
+        exchange.reused
+        and not exchange.may_be_committed()
+        and exchange.phase in {"request", "reply"}
+        and not isinstance(error, DeliveryError)
+        and "TimeoutException" not in [cls.__name__ for cls in type(error).__mro__]
+    )
+
+
+def _never_read(names: list[str], exchange: Exchange) -> bool:
+    """Say whether this looks like a kept connection closed just as we wrote into it."""
+    closed = not _CLOSED.isdisjoint(names)
+    return closed and exchange.reused and exchange.received == 0
+
+
+def _detail(error: BaseException, names: list[str], exchange: Exchange) -> str:
+    sentence = next((SENTENCES[name] for name in names if name in SENTENCES), "")
+    what = (sentence or f"{names[0]} on the way to {{host}}").format(host=exchange.host)
+    quoted = "".join(c if c.isprintable() else " " for c in _root(error))[:_QUOTE]
+    hint = _hint(error)
+    return f"{what}: {quoted}{hint}" if quoted else f"{what}{hint}"
+
+
+def _root(error: BaseException) -> str:
+    """Give the text of the operating system's own error, if there is one."""
+    texts = [str(found) for found in _chain(error) if isinstance(found, OSError)]
+    return next((text for text in texts if text), str(error))
+
+
+def _hint(error: BaseException) -> str:
+    for found in _chain(error):
+        if isinstance(found, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(found):
+            return " (does that port speak TLS at once?)"
+    return ""
+
+
+def _code(error: BaseException, names: list[str]) -> str:
+    """Give a short code: an errno's name, ``dns``, ``tls``, ``timeout`` or ``closed``."""
+    for found in _chain(error):
+        if isinstance(found, socket.gaierror):
+            return "dns"
+        if isinstance(found, ssl.SSLError):
+            return "tls"
+        if isinstance(found, OSError) and found.errno is not None:
+            return errno.errorcode.get(found.errno, str(found.errno))
+    if "TimeoutException" in names or "TimeoutError" in names:
+        return "timeout"
+    return "closed" if not _CLOSED.isdisjoint(names) else ""
+
+
+def _certificate(error: BaseException) -> str:
+    for found in _chain(error):
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return f"the certificate is not to be trusted: {found.verify_message}"
+    return ""
+
+
+def _proxy_login(error: BaseException, names: list[str]) -> str:
+    if "ProxyError" in names and str(error).startswith("407"):
+        return "the proxy wants a user and password: put them into HTTPS_PROXY"
+    return ""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk from an exception to what caused it."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        yield at
+        seen.add(id(at))
+        at = at.__cause__ or at.__context__

@@ -1,0 +1,184 @@
+"""Where connections are kept: one pool for threads, one for each event loop.
+
+What lives here: making pools late, finding the right one, and forgetting them after a
+fork: a child that used its parent's sockets would read its parent's replies. What must
+not: sending. Source of the figures: httpx2's defaults, and DESIGN "Wire rules".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from mailbalance.wire.tls import client_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncGenerator
+
+    import httpcore2
+
+#: Seconds a connection may idle: below the idle limits of load balancers (60 s at AWS,
+#: less elsewhere), so that we seldom write into a connection that is being closed.
+KEEPALIVE = 5.0
+
+#: Connections of one pool; both providers' APIs take more than that.
+CONNECTIONS = 100
+
+#: State inherited over a fork: never used again and never closed, since closing writes.
+_inherited: list[_State] = []
+
+
+@dataclass(slots=True)
+class _State:
+    """Everything that belongs to one process."""
+
+    pid: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    sync: dict[str | None, httpcore2.ConnectionPool] = field(default_factory=dict)
+    loops: dict[asyncio.AbstractEventLoop, _LoopPools] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _LoopPools:
+    """The pools of one event loop, and the generator that dies with it."""
+
+    pools: dict[str | None, httpcore2.AsyncConnectionPool] = field(default_factory=dict)
+    keeper: AsyncGenerator[None, None] | None = None
+
+
+class Pools:
+    """The connection pools of one backend.
+
+    Args:
+        ca: Path of a PEM file to trust instead of the system's certificates.
+    """
+
+    def __init__(self, ca: str | None = None) -> None:
+        self._ca = ca
+        self._state = _State()
+
+    def sync(self, proxy: str | None) -> httpcore2.ConnectionPool:
+        """Give the pool that threads share."""
+        state = self._own()
+        pool = state.sync.get(proxy)
+        if pool is None:
+            with state.lock:
+                pool = state.sync.get(proxy) or self._new_sync(proxy)
+                state.sync[proxy] = pool
+        return pool
+
+    async def running(self, proxy: str | None) -> httpcore2.AsyncConnectionPool:
+        """Give the pool of the running event loop."""
+        state, loop = self._own(), asyncio.get_running_loop()
+        found = state.loops.get(loop)
+        if found is None:
+            found = await _enter(state, loop)
+        pool = found.pools.get(proxy)
+        if pool is None:
+            pool = found.pools[proxy] = self._new_async(proxy)
+        return pool
+
+    def close(self) -> None:
+        """Close the pool that threads share; the next send opens it anew."""
+        state = self._own()
+        with state.lock:
+            pools, state.sync = state.sync, {}
+        for pool in pools.values():
+            pool.close()
+
+    async def aclose(self) -> None:
+        """Close the pool of the running event loop; the next send opens it anew."""
+        found = self._own().loops.get(asyncio.get_running_loop())
+        if found is not None and found.keeper is not None:
+            await found.keeper.aclose()
+
+    def _own(self) -> _State:
+        if self._state.pid != os.getpid():
+            _inherited.append(self._state)
+            self._state = _State()
+        return self._state
+
+    def _new_sync(self, proxy: str | None) -> httpcore2.ConnectionPool:
+        import httpcore2
+
+        from mailbalance.wire.http.sockets import Sockets
+
+        # TLS inside TLS needs httpcore's own streams; its time-outs are then per wait.
+        network = None if _is_tls(proxy) else Sockets()
+        return httpcore2.ConnectionPool(network_backend=network, **self._options(proxy))
+
+    def _new_async(self, proxy: str | None) -> httpcore2.AsyncConnectionPool:
+        import httpcore2
+
+        from mailbalance.wire.http.streams import Streams
+
+        return httpcore2.AsyncConnectionPool(
+            network_backend=Streams(), **self._options(proxy)
+        )
+
+    def _options(self, proxy: str | None) -> dict[str, Any]:
+        return {
+            "ssl_context": _tls(self._ca),
+            "proxy": None if proxy is None else _proxy(proxy),
+            "max_connections": CONNECTIONS,
+            "max_keepalive_connections": CONNECTIONS,
+            "keepalive_expiry": KEEPALIVE,
+            "retries": 0,
+        }
+
+
+async def _enter(state: _State, loop: asyncio.AbstractEventLoop) -> _LoopPools:
+    """Start keeping pools for a loop, and stop for loops that were closed unseen."""
+    for other in [known for known in state.loops if known.is_closed()]:
+        del state.loops[other]
+    found = state.loops[loop] = _LoopPools()
+    found.keeper = _keep(state, loop, found)
+    await anext(found.keeper)
+    return found
+
+
+async def _keep(
+    state: _State, loop: asyncio.AbstractEventLoop, found: _LoopPools
+) -> AsyncGenerator[None, None]:
+    """Close a loop's pools when it shuts down its async generators.
+
+    ``asyncio.run`` does that last of all, so a script that never calls ``aclose`` leaves
+    no open socket behind.
+    """
+    try:
+        yield
+    finally:
+        state.loops.pop(loop, None)
+        for pool in found.pools.values():
+            await pool.aclose()
+        await asyncio.sleep(
+            0
+        )  # aborted transports close their sockets in the next turn
+
+
+def _tls(ca: str | None) -> ssl.SSLContext:
+    from mailbalance.wire.http.sockets import Tls
+
+    return cast("ssl.SSLContext", Tls(client_context(ca)))
+
+
+def _proxy(url: str) -> httpcore2.Proxy:
+    import httpcore2
+
+    parts = urlsplit(url)
+    auth = None
+    if parts.username is not None:
+        auth = unquote(parts.username), unquote(parts.password or "")
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "/", "", ""))
+    return httpcore2.Proxy(
+        bare, auth=auth, ssl_context=_tls(None) if _is_tls(url) else None
+    )
+
+
+def _is_tls(url: str | None) -> bool:
+    return url is not None and url.startswith("https:")

@@ -1,0 +1,67 @@
+"""Which proxy a request goes through, as boto3 would decide it.
+
+What lives here: reading ``HTTPS_PROXY`` and ``NO_PROXY`` from a mapping. What must not:
+talking to a proxy; httpcore does that.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
+    """Give the URL of the proxy for ``url``, or ``None`` for a direct connection.
+
+    Only TLS goes through proxies: plaintext is for loopback, and must stay there.
+
+    Args:
+        url: Where the request goes.
+        environ: The environment to read, or ``None`` for that of the process.
+
+    Source: botocore ``utils.get_environ_proxies`` (the standard library's rules: lower
+    case wins, ``NO_PROXY`` matches domain suffixes, ``ALL_PROXY`` is not read).
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return None
+    found = _settings(os.environ if environ is None else environ)
+    proxy = found.get("https")
+    if not proxy or _bypassed(parts.netloc.rpartition("@")[2], found.get("no", "")):
+        return None
+    if proxy.startswith("//"):
+        return f"http:{proxy}"
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _bypassed(netloc: str, rule: str) -> bool:
+    """Say whether ``NO_PROXY`` names the host, with or without its port."""
+    if rule.strip() == "*":
+        return True
+    names = {netloc.lower(), netloc.lower().rpartition(":")[0] or netloc.lower()}
+    wanted = (entry.strip().lower().lstrip(".") for entry in rule.split(","))
+    return any(
+        name == entry or name.endswith(f".{entry}")
+        for entry in wanted
+        if entry
+        for name in names
+    )
+
+
+def _settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give each ``..._proxy`` variable by its scheme; lower case wins, empty unsets."""
+    found: dict[str, str] = {}
+    for lower in (False, True):
+        for name, value in environ.items():
+            scheme, found_at, rest = name.lower().partition("_proxy")
+            if not found_at or rest or (name.lower() == name) is not lower:
+                continue
+            if value:
+                found[scheme] = value
+            else:
+                found.pop(scheme, None)
+    return found

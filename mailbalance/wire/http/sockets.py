@@ -1,0 +1,169 @@
+"""Blocking sockets for httpcore, each wait bounded by the exchange's own deadline.
+
+What lives here: httpcore's network interface over the socket module. httpcore's own
+restarts its timeout with every byte, so a server that dribbles could hold a thread for
+good. What must not: HTTP, retries. Import this only where httpcore2 is needed at once.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpcore2
+
+from mailbalance.wire.http.exchange import Patience
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Iterator
+
+
+def seconds(timeout: float | None) -> float | None:
+    """Give what is left of a timeout now.
+
+    Raises:
+        TimeoutError: When nothing is.
+    """
+    if not isinstance(timeout, Patience):
+        return timeout
+    left = timeout.left()
+    if left <= 0:
+        raise TimeoutError("the deadline has passed")
+    return left
+
+
+def count(timeout: float | None, size: int) -> None:
+    """Tell the exchange about bytes of its reply."""
+    if isinstance(timeout, Patience):
+        timeout.exchange.count(size)
+
+
+class Tls:
+    """A cover over the process's one SSL context, for httpcore to carry around.
+
+    httpcore sets ALPN on the context it is given, at every connection. On a shared one
+    that would race with handshakes in other threads, and offer HTTP to SMTP servers.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        self.wrap_socket = context.wrap_socket
+        self.wrap_bio = context.wrap_bio
+
+    def set_alpn_protocols(self, _protocols: list[str]) -> None:
+        """Leave ALPN alone: without it a server speaks HTTP/1.1 (RFC 7301 section 3.2)."""
+
+
+@contextmanager
+def told_as(slow: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    """Raise httpcore's words for a timeout and for any other fault of a socket."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise slow(str(error)) from error
+    except OSError as error:
+        raise broken(str(error)) from error
+
+
+class Sockets(httpcore2.NetworkBackend):
+    """Opens connections for the sync pool."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> SocketStream:
+        """Connect to the first address that answers.
+
+        The time is shared out among the addresses, so that a dead first one leaves some
+        for the next. Looking up the name itself is bounded by the system's resolver only.
+        """
+        with told_as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            ends = [(family, address) for family, _, _, _, address in found]
+            while True:
+                family, address = ends.pop(0)
+                share = seconds(timeout)
+                try:
+                    return _connect(family, address, share and share / (len(ends) + 1))
+                except OSError:
+                    if not ends:
+                        raise
+
+
+def _connect(family: int, address: Any, timeout: float | None) -> SocketStream:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        sock.close()
+        raise
+    return SocketStream(sock)
+
+
+class SocketStream(httpcore2.NetworkStream):
+    """One connection of the sync pool."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what there is, at most ``max_bytes``; ``b""`` at the end."""
+        with told_as(httpcore2.ReadTimeout, httpcore2.ReadError):
+            self._sock.settimeout(seconds(timeout))
+            data = self._sock.recv(max_bytes)
+        count(timeout, len(data))
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of ``buffer``."""
+        count(timeout, 0)
+        with told_as(httpcore2.WriteTimeout, httpcore2.WriteError):
+            rest = memoryview(buffer)
+            while rest:
+                self._sock.settimeout(seconds(timeout))
+                rest = rest[self._sock.send(rest) :]
+
+    def close(self) -> None:
+        """Drop the connection without a goodbye: what is unsent must stay unsent."""
+        self._sock.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> SocketStream:
+        """Go on in TLS."""
+        with told_as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            try:
+                self._sock.settimeout(seconds(timeout))
+                return SocketStream(
+                    ssl_context.wrap_socket(self._sock, server_hostname=server_hostname)
+                )
+            except BaseException:
+                self._sock.close()
+                raise
+
+    def get_extra_info(self, info: str) -> Any:
+        """Answer what httpcore asks: whether an idle connection has news, i.e. is dead."""
+        if info == "is_readable":
+            return is_readable(self._sock.fileno())
+        return None
+
+
+def is_readable(descriptor: int) -> bool:
+    """Say whether reading would not block: on an idle connection, the other side's end."""
+    if descriptor < 0:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

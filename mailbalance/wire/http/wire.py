@@ -1,0 +1,180 @@
+"""The wire itself: one request out, one reply or one error of ours back.
+
+What lives here: ``HttpWire``, its sync and its async driver, and the cancellation rule.
+What must not: how bytes move (``sockets``, ``streams``), what a status code means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mailbalance.errors import DeliveryError
+from mailbalance.wire.http import clients, faults
+from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
+from mailbalance.wire.http.pools import Pools
+from mailbalance.wire.http.proxies import proxy_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class HttpWire:
+    """Sends requests for one backend, over connections it keeps.
+
+    Serves any number of threads, event loops and, after a fork, processes at once.
+
+    Args:
+        backend: The name that errors carry.
+        ca: Path of a PEM file to trust instead of the system's certificates.
+        environ: The environment that says which proxy to use; that of the process when
+            ``None``.
+        client: A user's own ``httpx2.Client`` or ``httpx.Client``; never closed here.
+        async_client: The same for ``apost``.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str,
+        ca: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        client: clients.Client | None = None,
+        async_client: clients.AsyncClient | None = None,
+    ) -> None:
+        self._backend = backend
+        self._environ = environ
+        self._client = client
+        self._async_client = async_client
+        self._pools = Pools(ca)
+
+    def post(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+        """Send a request and wait for its reply.
+
+        Args:
+            request: What to send; Content-Length is added.
+            timeout: Seconds for all of it. Resolving a name, and waits inside a user's
+                own client, are bounded only one by one.
+
+        Raises:
+            TransientError: When the request was provably not sent in full.
+            UnavailableError: The same, because a certificate or a proxy refuses.
+            UnknownOutcomeError: When it was sent but no usable reply came.
+        """
+        exchange = Exchange(self._backend, _host(request), timeout)
+        while True:
+            try:
+                return self._once(request, exchange)
+            except DeliveryError:
+                raise
+            except Exception as error:
+                if not faults.is_stale(error, exchange):
+                    raise faults.translate(error, exchange) from error
+                exchange.restart()
+
+    async def apost(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+        """Do as ``post`` does, without blocking the event loop.
+
+        Cancelled before the commit point, it aborts the connection and ends. Cancelled
+        after it, it goes on and gives the outcome: mail cannot be recalled.
+        """
+        exchange = Exchange(self._backend, _host(request), timeout)
+        task = asyncio.create_task(self._attempts(request, exchange))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            return await _despite_cancelling(task, exchange)
+
+    def close(self) -> None:
+        """Close the connections of sync sends."""
+        self._pools.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of async sends in the running event loop."""
+        await self._pools.aclose()
+
+    async def _attempts(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+        while True:
+            try:
+                return await self._aonce(request, exchange)
+            except DeliveryError:
+                raise
+            except Exception as error:
+                if not faults.is_stale(error, exchange):
+                    raise faults.translate(error, exchange) from error
+                exchange.restart()
+
+    def _once(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+        if self._client is not None:
+            return clients.post(self._client, request, exchange)
+        pool = self._pools.sync(proxy_for(request.url, self._environ))
+        response = pool.handle_request(_outgoing(request, exchange, exchange.trace))
+        reply = Reply(response.status, _headers(response.headers))
+        with closing(response):
+            try:
+                for chunk in response.iter_stream():
+                    if not reply.take(chunk):
+                        break
+            except Exception as error:  # noqa: BLE001 - the status is known already
+                reply.fault = f"broke off: {type(error).__name__}"
+        return reply.settled(exchange)
+
+    async def _aonce(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+        if self._async_client is not None:
+            return await clients.apost(self._async_client, request, exchange)
+        pool = await self._pools.running(proxy_for(request.url, self._environ))
+        response = await pool.handle_async_request(
+            _outgoing(request, exchange, exchange.atrace)
+        )
+        reply = Reply(response.status, _headers(response.headers))
+        async with aclosing(response):
+            try:
+                async for chunk in response.aiter_stream():
+                    if not reply.take(chunk):
+                        break
+            except Exception as error:  # noqa: BLE001 - the status is known already
+                reply.fault = f"broke off: {type(error).__name__}"
+        return reply.settled(exchange)
+
+
+async def _despite_cancelling(
+    task: asyncio.Task[HttpResponse], exchange: Exchange
+) -> HttpResponse:
+    """Wait for a send whose caller was cancelled; end it only if nothing is committed."""
+    exchange.abandoned = True
+    while not task.done():
+        if not exchange.may_be_committed():
+            task.cancel()
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            continue
+    if exchange.may_be_committed() and not task.cancelled():
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # looked at, so that asyncio does not report it as forgotten
+    raise asyncio.CancelledError
+
+
+def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
+    import httpcore2
+
+    return httpcore2.Request(
+        request.method,
+        request.url,
+        headers=list(clients.framed(request, host=True).items()),
+        content=request.body,
+        extensions={"timeout": exchange.patience, "trace": trace},
+    )
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw
+    }
+
+
+def _host(request: HttpRequest) -> str:
+    return urlsplit(request.url).netloc.rpartition("@")[2]
