@@ -1,0 +1,140 @@
+"""All doors of one box, put on their ports.
+
+What lives here: which port speaks what, opening them, shutting those that a fault closes,
+ending every connection. What must not: threads (``engine``) or a provider's rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from uvicorn.server import ServerState
+
+from mailbalance.sandbox.http import App, DoorApp, HttpDoor, connection_factory
+from mailbalance.sandbox.listening import Port
+from mailbalance.sandbox.mailtrap import MailtrapDoor
+from mailbalance.sandbox.ses import SesDoor
+from mailbalance.sandbox.smtp import SmtpProtocol
+from mailbalance.sandbox.smtp_doors import SmtpDoor
+from mailbalance.sandbox.smtp_providers import MailtrapSmtpDoor, SesSmtpDoor
+from mailbalance.sandbox.store import Door, Store
+
+if TYPE_CHECKING:
+    from mailbalance.sandbox.credentials import Credentials
+    from mailbalance.sandbox.faults import Faults
+
+#: The ports of a box and the scheme of their addresses.
+PORTS = {
+    "ses": "http",
+    "ses-tls": "https",
+    "mailtrap": "http",
+    "mailtrap-tls": "https",
+    "ses-smtp": "smtp",
+    "ses-smtps": "smtps",
+    "mailtrap-smtp": "smtp",
+    "mailtrap-smtps": "smtps",
+    "control": "http",
+}
+
+#: The door behind each port; ``control`` is none.
+_DOOR_OF: dict[str, Door] = {
+    "ses": "ses",
+    "ses-tls": "ses",
+    "mailtrap": "mailtrap",
+    "mailtrap-tls": "mailtrap",
+    "ses-smtp": "ses-smtp",
+    "ses-smtps": "ses-smtp",
+    "mailtrap-smtp": "mailtrap-smtp",
+    "mailtrap-smtps": "mailtrap-smtp",
+}
+
+Factory = Callable[[], asyncio.Protocol]
+
+
+class Doors:
+    """The doors of one box; to be used on its event loop only.
+
+    Args:
+        store: Where they put what arrives.
+        faults: What they do wrong.
+        credentials: What clients must present.
+        verified: Domains that may send, or ``None``.
+        require_tls: Whether SMTP needs STARTTLS.
+        idle: Seconds of silence allowed, by SMTP door.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        faults: Faults,
+        credentials: Credentials,
+        verified: frozenset[str] | None,
+        require_tls: bool,
+        idle: Mapping[Door, float],
+    ) -> None:
+        self._faults = faults
+        self._http_state = ServerState()
+        self._smtp_connections: set[SmtpProtocol] = set()
+        self._factories: dict[str, Factory] = {}
+        self._store = store
+        self._http: tuple[HttpDoor, ...] = (
+            SesDoor(credentials, verified, lambda: store.counts()["ses"].accepted),
+            MailtrapDoor(credentials, verified),
+        )
+        self._smtp: tuple[SmtpDoor, ...] = tuple(
+            kind(
+                credentials=credentials,
+                store=store,
+                faults=faults,
+                verified=verified,
+                require_tls=require_tls,
+                idle=idle[kind.name],
+            )
+            for kind in (SesSmtpDoor, MailtrapSmtpDoor)
+        )
+
+    async def open(
+        self, ports: Mapping[str, Port], context: ssl.SSLContext, control: App
+    ) -> None:
+        """Open every port that no fault shuts."""
+        for http_door in self._http:
+            app = DoorApp(http_door, self._store, self._faults)
+            refuses = partial(self._faults.refuses, http_door.name)
+            factory = connection_factory(app, self._http_state, refuses)
+            self._factories[http_door.name] = factory
+        for door in self._smtp:
+            self._factories[door.name] = partial(
+                SmtpProtocol, door, self._smtp_connections, context
+            )
+        await ports["control"].open(connection_factory(control, self._http_state))
+        await self.follow_faults(ports, context)
+
+    async def follow_faults(
+        self, ports: Mapping[str, Port], context: ssl.SSLContext
+    ) -> None:
+        """Shut the ports of doors that refuse, open those of the others."""
+        for name, door in _DOOR_OF.items():
+            if self._faults.closed(door):
+                ports[name].shut()
+            else:
+                tls = PORTS[name] in {"https", "smtps"}
+                factory = self._factories[door]
+                await ports[name].open(factory, context if tls else None)
+
+    async def close(self) -> None:
+        """End every connection at once."""
+        for connection in tuple(self._http_state.connections):
+            connection.transport.abort()
+        for smtp in tuple(self._smtp_connections):
+            smtp.abort()
+        for task in tuple(self._http_state.tasks):
+            task.cancel()
+        await asyncio.gather(*self._http_state.tasks, return_exceptions=True)
+        # one turn of the loop for connection_lost, one for the sockets behind TLS
+        for _ in range(3):
+            await asyncio.sleep(0)

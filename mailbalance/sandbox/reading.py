@@ -1,0 +1,234 @@
+"""What a stored message says: its parts, whichever door it came through.
+
+What lives here: reading for people and for tests, after the message was taken over; by
+the standard library's ``email`` where it is MIME. What must not: judging a message; the
+doors do that before they accept it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formataddr, getaddresses, parseaddr
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """An attachment, without its content."""
+
+    filename: str
+    content_type: str
+    size: int
+    disposition: str
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """The parts of a message as a mail reader would show them.
+
+    Addresses are header forms, ``Ana <ana@example.com>``; ``bcc`` are, for MIME, the
+    envelope's recipients that no header names. ``variables`` are SES message tags or
+    Mailtrap custom variables. ``template`` is the id or name, if one was used.
+    """
+
+    sender: str
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
+    subject: str = ""
+    text: str | None = None
+    html: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[File, ...] = ()
+    category: str | None = None
+    variables: Mapping[str, str]
+    configuration_set: str | None = None
+    template: str | None = None
+
+
+def read(door: str, raw: bytes, recipients: tuple[str, ...]) -> Parsed:
+    """Read what came through a door."""
+    if door.endswith("-smtp"):
+        return read_mime(raw, recipients)
+    request: Json = json.loads(raw)
+    return _read_mailtrap(request) if door == "mailtrap" else _read_ses(request)
+
+
+def read_mime(
+    raw: bytes, recipients: Iterable[str], variables: Mapping[str, str] | None = None
+) -> Parsed:
+    """Read a MIME message; ``variables`` take the place of those in its headers."""
+    message = message_from_bytes(raw, policy=SMTP)
+    to, cc = _addresses(message, "to"), _addresses(message, "cc")
+    named = {parseaddr(a)[1].lower() for a in (*to, *cc)}
+    return Parsed(
+        sender=", ".join(_addresses(message, "from")),
+        to=to,
+        cc=cc,
+        bcc=tuple(r for r in recipients if r.lower() not in named),
+        reply_to=_addresses(message, "reply-to"),
+        subject=str(message.get("subject", "")),
+        text=_body(message, "plain"),
+        html=_body(message, "html"),
+        headers=tuple((name, str(value)) for name, value in message.items()),
+        attachments=tuple(_file(part) for part in _files(message)),
+        category=message.get("x-mt-category"),
+        variables=mime_variables(message) if variables is None else variables,
+        configuration_set=message.get("x-ses-configuration-set"),
+    )
+
+
+def mime_variables(message: Mapping[str, Any] | EmailMessage) -> dict[str, str]:
+    """Custom variables or tags from the providers' control headers.
+
+    Mailtrap ignores the whole header if it is over 1000 bytes or not a JSON object
+    (help page "Custom variables", 2026-08).
+    """
+    found: dict[str, str] = {}
+    packed = str(message.get("x-mt-custom-variables", ""))
+    if packed and len(packed.encode()) <= 1000:
+        try:
+            loaded = json.loads(packed)
+        except ValueError:
+            loaded = None
+        found |= {k: str(v) for k, v in loaded.items()} if _is_object(loaded) else {}
+    for pair in str(message.get("x-ses-message-tags", "")).split(","):
+        name, equals, value = pair.partition("=")
+        if equals:
+            found[name.strip()] = value.strip()
+    return found
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _addresses(message: EmailMessage, name: str) -> tuple[str, ...]:
+    values = [str(value) for value in message.get_all(name, [])]
+    return tuple(formataddr(pair) for pair in getaddresses(values) if pair[1])
+
+
+def _body(message: EmailMessage, subtype: str) -> str | None:
+    part = message.get_body(preferencelist=(subtype,))
+    return None if part is None else str(part.get_content())
+
+
+def _files(message: EmailMessage) -> list[EmailMessage]:
+    bodies = [message.get_body(("plain",)), message.get_body(("html",))]
+    return [
+        part
+        for part in message.walk()
+        if not part.is_multipart() and part not in bodies
+    ]
+
+
+def _file(part: EmailMessage) -> File:
+    content = part.get_payload(decode=True)
+    content_id = part.get("content-id")
+    return File(
+        filename=part.get_filename() or "",
+        content_type=part.get_content_type(),
+        size=len(content) if isinstance(content, bytes) else 0,
+        disposition=part.get_content_disposition() or "inline",
+        content_id=None if content_id is None else str(content_id).strip("<>"),
+    )
+
+
+def _read_mailtrap(request: Json) -> Parsed:
+    reply_to = request.get("reply_to")
+    return Parsed(
+        sender=_mailtrap_address(request.get("from") or {}),
+        to=tuple(map(_mailtrap_address, request.get("to") or ())),
+        cc=tuple(map(_mailtrap_address, request.get("cc") or ())),
+        bcc=tuple(map(_mailtrap_address, request.get("bcc") or ())),
+        reply_to=(_mailtrap_address(reply_to),) if reply_to else (),
+        subject=request.get("subject") or "",
+        text=request.get("text"),
+        html=request.get("html"),
+        headers=tuple((request.get("headers") or {}).items()),
+        attachments=tuple(map(_mailtrap_file, request.get("attachments") or ())),
+        category=request.get("category"),
+        variables=_strings(request.get("custom_variables") or {}),
+        template=request.get("template_uuid"),
+    )
+
+
+def _mailtrap_address(address: Mapping[str, str]) -> str:
+    return formataddr((address.get("name") or "", address.get("email") or ""))
+
+
+def _mailtrap_file(attachment: Mapping[str, str]) -> File:
+    return File(
+        filename=attachment["filename"],
+        content_type=attachment.get("type") or "application/octet-stream",
+        size=_decoded_size(attachment["content"]),
+        disposition=attachment.get("disposition") or "attachment",
+        content_id=attachment.get("content_id"),
+    )
+
+
+def _read_ses(request: Json) -> Parsed:
+    content = request["Content"]
+    tags = {t["Name"]: t["Value"] for t in request.get("EmailTags") or ()}
+    if "Raw" in content:
+        raw = base64.b64decode(content["Raw"]["Data"])
+        named = _ses_destination(request)
+        everyone = [parseaddr(a)[1] for group in named for a in group]
+        return read_mime(raw, everyone, tags or None)
+    simple = content.get("Simple") or content.get("Template") or {}
+    body = simple.get("Body") or {}
+    to, cc, bcc = _ses_destination(request)
+    return Parsed(
+        sender=request.get("FromEmailAddress") or "",
+        to=to,
+        cc=cc,
+        bcc=bcc,
+        reply_to=tuple(request.get("ReplyToAddresses") or ()),
+        subject=(simple.get("Subject") or {}).get("Data") or "",
+        text=(body.get("Text") or {}).get("Data"),
+        html=(body.get("Html") or {}).get("Data"),
+        headers=tuple((h["Name"], h["Value"]) for h in simple.get("Headers") or ()),
+        attachments=tuple(map(_ses_file, simple.get("Attachments") or ())),
+        variables=tags,
+        configuration_set=request.get("ConfigurationSetName"),
+        template=simple.get("TemplateName") or simple.get("TemplateArn"),
+    )
+
+
+def _ses_destination(request: Json) -> tuple[tuple[str, ...], ...]:
+    destination = request.get("Destination") or {}
+    names = ("ToAddresses", "CcAddresses", "BccAddresses")
+    return tuple(tuple(destination.get(name) or ()) for name in names)
+
+
+def _ses_file(attachment: Mapping[str, str]) -> File:
+    disposition = attachment.get("ContentDisposition") or "ATTACHMENT"
+    return File(
+        filename=attachment["FileName"],
+        content_type=attachment.get("ContentType") or "application/octet-stream",
+        size=_decoded_size(attachment["RawContent"]),
+        disposition=disposition.lower(),
+        content_id=attachment.get("ContentId"),
+    )
+
+
+def _decoded_size(content: str) -> int:
+    try:
+        return len(base64.b64decode(content))
+    except binascii.Error:
+        return 0
+
+
+def _strings(values: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in values.items()}

@@ -1,0 +1,186 @@
+"""The SES door: SendEmail and GetAccount of its v2 API over HTTP.
+
+What lives here: paths, errors and replies in SES's form. What must not: the signature
+check (``signature``), the checks of a message (``ses_rules``), sockets.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import getaddresses, parseaddr
+from typing import TYPE_CHECKING, Any
+
+from mailbalance.sandbox import ses_rules as rules
+from mailbalance.sandbox import signature
+from mailbalance.sandbox.http import Answer, Call, as_json
+from mailbalance.sandbox.identity import identify, identify_mime, mime_fields
+from mailbalance.sandbox.store import Arrival, Door
+
+if TYPE_CHECKING:
+    from mailbalance.sandbox.credentials import Credentials
+    from mailbalance.sandbox.faults import Fault
+
+Json = dict[str, Any]
+
+#: Bytes of a message after base64; SES quotas page (2026-11).
+MAX_MESSAGE = 40 * 1024 * 1024
+
+_STATUS = {
+    "NotFoundException": 404,
+    "TooManyRequestsException": 429,
+    "InternalServiceErrorException": 500,
+    "ServiceUnavailableException": 503,
+    "MissingAuthenticationTokenException": 403,
+    "IncompleteSignatureException": 403,
+    "UnrecognizedClientException": 403,
+    "SignatureDoesNotMatch": 403,
+}
+
+
+class SesDoor:
+    """``POST /v2/email/outbound-emails`` and ``GET /v2/email/account``."""
+
+    name: Door = "ses"
+    #: Room for the JSON around a message of the largest size.
+    max_body = MAX_MESSAGE + 1024 * 1024
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        verified: frozenset[str] | None,
+        sent: Callable[[], int],
+    ) -> None:
+        self._credentials = credentials
+        self._verified = verified
+        self._sent = sent
+
+    def answer(self, call: Call) -> Answer:
+        """Judge a request."""
+        if refusal := signature.check(call, self._credentials, datetime.now(UTC)):
+            return _error(refusal.code, refusal.text)
+        match call.method, call.path:
+            case "POST", "/v2/email/outbound-emails":
+                return self._send_email(call)
+            case "GET", "/v2/email/account":
+                return _reply(self._account())
+        return _error("NotFoundException", f"No operation at {call.method} {call.path}")
+
+    def too_large(self) -> Answer:
+        """The answer to an oversize request."""
+        return _error("BadRequestException", "Request is too large.", status=413)
+
+    def fault_answer(self, fault: Fault) -> Answer:
+        """A fault in SES's words."""
+        code, text = {
+            "throttle": ("TooManyRequestsException", "Maximum sending rate exceeded."),
+            "reject": ("MessageRejected", "Rejected by a fault of the local sandbox."),
+        }.get(fault.kind, ("InternalServiceErrorException", "Internal failure."))
+        if fault.kind == "error" and fault.code == 503:
+            code = "ServiceUnavailableException"
+        answer = _error(code, fault.text or text, status=fault.code)
+        if fault.retry_after is None:
+            return answer
+        wait = ("retry-after", f"{fault.retry_after:g}")
+        return Answer(answer.status, answer.body, (*answer.headers, wait))
+
+    def _send_email(self, call: Call) -> Answer:
+        try:
+            request = json.loads(call.body)
+        except (ValueError, RecursionError):
+            return _error("SerializationException", "The request is not JSON.")
+        if not isinstance(request, dict):
+            return _error("SerializationException", "The request is not an object.")
+        try:
+            if found := rules.problem(request, len(call.body), MAX_MESSAGE):
+                return _error(found.code, found.text)
+            arrival = self._arrival(request, call)
+        except (AttributeError, KeyError, TypeError):
+            return _error("SerializationException", "A field has the wrong type.")
+        if refusal := self._identity_problem(arrival.sender):
+            return _error("MessageRejected", refusal)
+        if not arrival.recipients or len(arrival.recipients) > rules.MAX_RECIPIENTS:
+            return _error("MessageRejected", "Recipient count must be from 1 to 50.")
+        message_id = arrival.provider_ids[0]
+        return _reply({"MessageId": message_id}, arrival)
+
+    def _arrival(self, request: Json, call: Call) -> Arrival:
+        content, tags = request["Content"], request.get("EmailTags") or ()
+        variables = {tag["Name"]: tag["Value"] for tag in tags}
+        sender = request.get("FromEmailAddress") or ""
+        recipients = rules.destination(request)
+        if "Raw" in content:
+            fields = mime_fields(base64.b64decode(content["Raw"]["Data"]))
+            identity = identify_mime(fields, variables)
+            sender = sender or next((v for n, v in fields if n.lower() == "from"), "")
+            recipients = recipients or _header_recipients(fields)
+        else:
+            part = content.get("Simple") or content.get("Template")
+            headers = ((h["Name"], h["Value"]) for h in part.get("Headers") or ())
+            identity = identify(variables, headers)
+        return Arrival(
+            sender=parseaddr(sender)[1],
+            recipients=tuple(dict.fromkeys(parseaddr(r)[1] for r in recipients)),
+            raw=call.body,
+            provider_ids=(message_id(),),
+            identity=identity,
+            path=call.path,
+        )
+
+    def _identity_problem(self, sender: str) -> str | None:
+        if not sender:
+            return "Missing required header 'From'."
+        domain = sender.rpartition("@")[2].lower()
+        if self._verified is None or domain in self._verified:
+            return None
+        return (
+            "Email address is not verified. The following identities failed the check "
+            f"in region {self._credentials.region.upper()}: {sender}"
+        )
+
+    def _account(self) -> Json:
+        return {
+            "DedicatedIpAutoWarmupEnabled": False,
+            "EnforcementStatus": "HEALTHY",
+            "ProductionAccessEnabled": True,
+            "SendQuota": {
+                "Max24HourSend": 50_000.0,
+                "MaxSendRate": 14.0,
+                "SentLast24Hours": float(self._sent()),
+            },
+            "SendingEnabled": True,
+            "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
+        }
+
+
+def message_id() -> str:
+    """An id as SES makes them: time in hex, a UUID, a zero suffix; 60 characters."""
+    return f"0100{int(time.time() * 1000):012x}-{uuid.uuid4()}-000000"
+
+
+def _header_recipients(fields: list[tuple[str, str]]) -> list[str]:
+    values = [v for name, v in fields if name.lower() in {"to", "cc", "bcc"}]
+    return [address for _, address in getaddresses(values) if address]
+
+
+def _reply(body: Json, *accepted: Arrival) -> Answer:
+    headers = (("content-type", "application/json"), _request_id())
+    return Answer(200, as_json(body), headers, accepted)
+
+
+def _error(code: str, text: str, *, status: int | None = None) -> Answer:
+    headers = (
+        ("content-type", "application/json"),
+        _request_id(),
+        ("x-amzn-errortype", code),
+    )
+    body = as_json({"message": text})
+    return Answer(status or _STATUS.get(code, 400), body, headers)
+
+
+def _request_id() -> tuple[str, str]:
+    return "x-amzn-requestid", str(uuid.uuid4())

@@ -1,0 +1,234 @@
+"""What SES refuses of a SendEmail request, in its words.
+
+What lives here: pure checks of the request's JSON. What must not: HTTP, signatures or
+storing.
+
+Source: the service model in botocore 1.44 (bounds, patterns), the SES developer guide's
+quotas page and its list of unsupported attachment types (2026-11), replies recorded from
+AWS by LocalStack (texts about tags and identities).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import Any
+
+Json = dict[str, Any]
+
+MAX_RECIPIENTS = 50
+MAX_HEADERS = 15
+MAX_TEMPLATE_DATA = 262_144
+
+_HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
+_HEADER_VALUE = re.compile(r"[ -~]{1,995}")
+_TAG_NAME = re.compile(r"[A-Za-z0-9_-]+|ses:feedback-id-[ab]")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.@-]*")
+_CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FORBIDDEN_HEADERS = """
+bcc cc content-disposition content-type date from message-id mime-version reply-to
+return-path subject to
+"""
+_FORBIDDEN_FILES = """
+ade adp app asp bas bat cer chm cmd com cpl crt csh der exe fxp gadget hlp hta inf
+ins isp its js jse ksh lib lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb
+mde mdt mdw mdz msc msh msh1 msh2 mshxml msh1xml msh2xml msi msp mst ops pcd pif plg
+prf prg reg scf scr sct shb shs sys ps1 ps1xml ps2 ps2xml psc1 psc2 tmp url vb vbe
+vbs vps vsmacros vss vst vsw vxd ws wsc wsf wsh xnk
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a request is refused: SES's error code and words."""
+
+    text: str
+    code: str = "BadRequestException"
+
+
+def problem(request: Json, body_size: int, max_size: int) -> Problem | None:
+    """The first thing that is wrong with a request, or ``None``."""
+    if body_size > max_size:
+        return Problem(f"Message length is more than {max_size} bytes long")
+    found = (item for check in _CHECKS for item in check(request))
+    return next(found, None)
+
+
+def destination(request: Json) -> list[str]:
+    """Every address of ``Destination``, To first, then Cc and Bcc."""
+    groups = request.get("Destination") or {}
+    names = ("ToAddresses", "CcAddresses", "BccAddresses")
+    return [address for name in names for address in groups.get(name) or ()]
+
+
+def _shape(request: Json) -> Iterator[Problem]:
+    content = request.get("Content")
+    kinds = ("Simple", "Raw", "Template")
+    if not isinstance(content, dict) or sum(kind in content for kind in kinds) != 1:
+        yield Problem("Exactly one of Simple, Raw or Template must be specified.")
+        return
+    if "Raw" not in content and not request.get("FromEmailAddress"):
+        yield Problem("Missing required field: FromEmailAddress")
+    if "Raw" not in content and not destination(request):
+        yield Problem("Destination must have at least one address.")
+
+
+def _tags(request: Json) -> Iterator[Problem]:
+    # before the addresses: SES reports a bad tag first
+    for tag in request.get("EmailTags") or ():
+        name, value = tag.get("Name") or "", tag.get("Value") or ""
+        if not name:
+            yield Problem("The tag name must be specified.")
+        elif len(name) > 255:
+            yield Problem("Tag name cannot exceed 255 characters.")
+        elif not _TAG_NAME.fullmatch(name):
+            yield Problem(
+                f"Invalid tag name <{name}>: only alphanumeric ASCII characters, '_',  "
+                "'-' are allowed."
+            )
+        elif not _TAG_VALUE.fullmatch(value):
+            yield Problem(
+                f"Invalid tag value <{value}>: only alphanumeric ASCII characters, '_',  "
+                "'-' , '.', '@' are allowed."
+            )
+
+
+def _addresses(request: Json) -> Iterator[Problem]:
+    recipients = destination(request)
+    if len(recipients) > MAX_RECIPIENTS:
+        yield Problem("Recipient count exceeds 50.", "MessageRejected")
+    sender = request.get("FromEmailAddress")
+    replies = request.get("ReplyToAddresses") or ()
+    for address in (*([sender] if sender else ()), *recipients, *replies):
+        if fault := address_fault(address):
+            yield Problem(fault)
+
+
+def address_fault(address: str) -> str | None:
+    """What SES says about an address, or ``None`` if it is good."""
+    if not address.isascii():
+        return "Local address contains control or whitespace"
+    spec = parseaddr(address)[1]
+    local, at, domain = spec.rpartition("@")
+    if not at:
+        return "Missing final '@domain'"
+    if not local or not domain:
+        return "Missing local part" if domain else "Missing domain"
+    if re.search(r"[\x00-\x20\x7f]", spec):
+        return "Local address contains control or whitespace"
+    return None
+
+
+def _simple(request: Json) -> Iterator[Problem]:
+    simple = request["Content"].get("Simple")
+    if simple is None:
+        return
+    body = simple.get("Body") or {}
+    parts: list[Json] = [body[n] for n in ("Text", "Html") if body.get(n)]
+    subject: Json = simple.get("Subject") or {}
+    if "Data" not in subject:
+        yield Problem("Missing required field: Subject")
+    if not parts or not all("Data" in part for part in parts):
+        yield Problem("The message body must have Text or Html.")
+    for part in (subject, *parts):
+        charset = part.get("Charset") or "ascii"
+        if charset.lower() in {"ascii", "us-ascii"} and not part["Data"].isascii():
+            yield Problem(
+                "Data has characters that Charset cannot hold; give a Charset."
+            )
+
+
+def _headers(request: Json) -> Iterator[Problem]:
+    content = request["Content"]
+    headers = (content.get("Simple") or content.get("Template") or {}).get(
+        "Headers"
+    ) or []
+    if len(headers) > MAX_HEADERS:
+        yield Problem(f"Number of headers exceeds {MAX_HEADERS}.")
+    for header in headers:
+        name, value = header.get("Name") or "", header.get("Value") or ""
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            yield Problem(f"Invalid header: {name[:126]}")
+        elif len(name) + len(value) > 996:
+            yield Problem(f"Header too long: {name}")
+        elif name.lower() in _FORBIDDEN_HEADERS.split():
+            yield Problem(f"Header not allowed: {name}")
+
+
+def _attachments(request: Json) -> Iterator[Problem]:
+    content = request["Content"]
+    part = content.get("Simple") or content.get("Template") or {}
+    for attachment in part.get("Attachments") or ():
+        name = attachment.get("FileName") or ""
+        if not 1 <= len(name) <= 255:
+            yield Problem("Attachment FileName must have 1 to 255 characters.")
+        elif name.rpartition(".")[2].lower() in _FORBIDDEN_FILES.split():
+            yield Problem(f"Illegal filename: {name}")
+        elif not is_base64(attachment.get("RawContent")):
+            yield Problem(f"Attachment RawContent is not base64: {name}")
+        elif len(attachment.get("ContentId") or "") > 78:
+            yield Problem("Attachment ContentId must have at most 78 characters.")
+
+
+def _raw(request: Json) -> Iterator[Problem]:
+    raw = request["Content"].get("Raw")
+    if raw is not None and not is_base64(raw.get("Data")):
+        yield Problem("Raw message is empty or not base64.")
+
+
+def _template(request: Json) -> Iterator[Problem]:
+    template = request["Content"].get("Template")
+    if template is None:
+        return
+    names = ("TemplateName", "TemplateArn", "TemplateContent")
+    if sum(bool(template.get(name)) for name in names) != 1:
+        yield Problem("Exactly one of TemplateName, TemplateArn or TemplateContent.")
+    data = template.get("TemplateData") or "{}"
+    if len(data) > MAX_TEMPLATE_DATA or not _is_json_object(data):
+        yield Problem(
+            "TemplateData must be a JSON object of at most 262144 characters."
+        )
+
+
+def _names(request: Json) -> Iterator[Problem]:
+    name = request.get("ConfigurationSetName")
+    if name is not None and not _CONFIGURATION_SET.fullmatch(name):
+        yield Problem(
+            f"Configuration set <{name}> does not exist.", "NotFoundException"
+        )
+
+
+_CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
+    _shape,
+    _tags,
+    _addresses,
+    _simple,
+    _headers,
+    _attachments,
+    _raw,
+    _template,
+    _names,
+)
+
+
+def is_base64(value: object) -> bool:
+    """Whether a value is non-empty base64 text, as JSON carries blobs."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

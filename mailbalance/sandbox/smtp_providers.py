@@ -1,0 +1,144 @@
+"""SES and Mailtrap over SMTP: their rules.
+
+What lives here: what each of the two accepts beyond the protocol. What must not: reply
+texts that are always the same (``smtp_words``), or what both share (``smtp_doors``).
+"""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from email.utils import parseaddr
+from typing import TYPE_CHECKING
+
+from mailbalance.sandbox import smtp_words
+from mailbalance.sandbox.identity import mime_fields
+from mailbalance.sandbox.ses import message_id
+from mailbalance.sandbox.smtp_doors import SmtpDoor
+
+if TYPE_CHECKING:
+    from mailbalance.sandbox.smtp_dialogue import Dialogue
+
+
+class SesSmtpDoor(SmtpDoor):
+    """SES over SMTP.
+
+    Source: SES developer guide, SMTP response codes and quotas (2026-11).
+    """
+
+    name = "ses-smtp"
+    words = smtp_words.SES
+    max_size = 40 * 1024 * 1024
+    max_line = 1000
+
+    def extensions(self, *, tls: bool) -> list[str]:
+        """The lines of the reply to EHLO."""
+        start = [] if tls else ["STARTTLS"]
+        return [self.words.host, "8BITMIME", *start, "AUTH PLAIN LOGIN", "Ok"]
+
+    def knows(self, user: str, password: str) -> bool:
+        """Whether these are credentials of this box."""
+        if not _same(user, self.credentials.access_key):
+            return False
+        known = self.credentials.ses_smtp_passwords()
+        return any(_same(password, one) for one in known)
+
+    def judge(self, dialogue: Dialogue, body: bytes) -> str | None:
+        """The rules after the final dot."""
+        if len(dialogue.recipients) > 50:
+            return self.words.too_many_recipients
+        fields = {n.lower(): v for n, v in mime_fields(body)}
+        sender = parseaddr(fields.get("from", ""))[1]
+        if not sender:
+            return "554 Transaction failed: Missing required header 'From'."
+        if not self.allows(sender):
+            region = self.credentials.region.upper()
+            return (
+                "554 Message rejected: Email address is not verified. The following "
+                f"identities failed the check in region {region}: {sender}"
+            )
+        return None
+
+    def acknowledge(self) -> tuple[tuple[str, ...], str]:
+        """An id, and the reply that carries it."""
+        given = message_id()
+        return (given,), f"250 Ok {given}"
+
+
+class MailtrapSmtpDoor(SmtpDoor):
+    """Mailtrap over SMTP.
+
+    Source: Mailtrap's help pages "Sending limits", "SMTP integration" (2026-08).
+    """
+
+    name = "mailtrap-smtp"
+    words = smtp_words.MAILTRAP
+    max_size = 10 * 1024 * 1024
+    max_line = 65536
+    parameters = frozenset({"BODY", "AUTH", "SIZE", "RET", "ENVID"})
+    max_connections = 10
+    max_messages = 100
+    max_recipients = 1000
+
+    def extensions(self, *, tls: bool) -> list[str]:
+        """The lines of the reply to EHLO."""
+        offers = [] if tls else ["STARTTLS"]
+        if tls or not self.require_tls:
+            offers.append("AUTH PLAIN LOGIN")
+        size = f"SIZE {self.max_size}"
+        fixed = ["PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN"]
+        return [self.words.host, size, *offers, *fixed]
+
+    def knows(self, user: str, password: str) -> bool:
+        """Whether these are credentials of this box."""
+        keys = self.credentials
+        if user in {"api", "smtp@mailtrap.io"}:
+            return _same(password, keys.token)
+        return _same(user, keys.sandbox_user) and _same(password, keys.sandbox_password)
+
+    def login(self, dialogue: Dialogue, user: str, password: str) -> str | None:
+        """At most ten connections at a time."""
+        if len(self.logged_in) >= self.max_connections:
+            return self.refusal("535 5.7.8 Too many connections per account")
+        return super().login(dialogue, user, password)
+
+    def mail(self, dialogue: Dialogue, sender: str, params: list[str]) -> str | None:
+        """Size, domain, messages on this connection."""
+        if refusal := super().mail(dialogue, sender, params):
+            return refusal
+        if dialogue.sent >= self.max_messages:
+            return self.refusal("421 4.7.0 Too many messages on one connection")
+        size = next((p[5:] for p in params if p.upper().startswith("SIZE=")), "0")
+        if not size.isdigit():
+            return self.refusal(self.words.bad_parameter)
+        if int(size) > self.max_size:
+            return self.refusal(self.words.too_big)
+        if not self.allows(sender):
+            return self.refusal("550 5.7.1 Sending from domain is not allowed")
+        return None
+
+    def rcpt(self, dialogue: Dialogue, recipient: str, params: list[str]) -> str | None:
+        """A bound on recipients, which Mailtrap does not publish."""
+        if len(dialogue.recipients) >= self.max_recipients:
+            return self.words.too_many_recipients
+        return super().rcpt(dialogue, recipient, params)
+
+    def judge(self, dialogue: Dialogue, body: bytes) -> str | None:
+        """The rules after the final dot."""
+        if not body.strip():
+            return "554 5.6.0 Error: empty message"
+        fields = {n.lower(): v for n, v in mime_fields(body)}
+        shown = parseaddr(fields.get("from", ""))[1].rpartition("@")[2].lower()
+        envelope = (dialogue.sender or "").rpartition("@")[2].lower()
+        if envelope and shown != envelope:
+            return "550 5.7.1 From: Header does not match the sender's domain"
+        return None
+
+    def acknowledge(self) -> tuple[tuple[str, ...], str]:
+        """An id, and the reply that carries it."""
+        queue_id = str(uuid.uuid1())
+        return (queue_id,), f"250 2.0.0 Ok: queued as {queue_id}"
+
+
+def _same(given: str, known: str) -> bool:
+    return hmac.compare_digest(given.encode(), known.encode())
