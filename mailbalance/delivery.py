@@ -12,7 +12,7 @@ drivers in ``mailer`` pump it, one with ``time.sleep``, one with ``asyncio.sleep
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from tenacity import Future, RetryCallState, Retrying
@@ -132,6 +132,9 @@ class _Story:
 
     def _note_receipt(self, receipt: Receipt) -> None:
         self.receipts.append(receipt)
+        if not receipt.refused:
+            self.waiting, self.settled = (), True
+            return
         self.refused.update(receipt.refused)
         later = {a for a, reply in receipt.refused.items() if reply.temporary}
         self.waiting = tuple(a for a in self.waiting if a in later)
@@ -190,15 +193,18 @@ class _Story:
         """Give the final receipt, or raise what the caller must know."""
         if not self.receipts or (self.unknown and self.waiting):
             raise self._failure()
-        if len(self.receipts) == 1 and not self.refused and not self.unknown:
-            accepted = self.receipts[0].accepted
-        else:
-            accepted = tuple(a for each in self.receipts for a in each.accepted)
-        refused = self._finally_refused(accepted)
-        return replace(
-            self.receipts[-1],
+        last = self.receipts[-1]
+        accepted = tuple(a for each in self.receipts for a in each.accepted)
+        refused = (
+            self._finally_refused(accepted)
+            if len(accepted) < len(self.everyone)
+            else _NOBODY
+        )
+        return Receipt(
             outcome="partial" if refused else "accepted",
+            backend=last.backend,
             provider_ids=tuple(i for each in self.receipts for i in each.provider_ids),
+            message_id=last.message_id,
             accepted=accepted,
             refused=refused,
             attempts=tuple(self.attempts),
@@ -210,8 +216,6 @@ class _Story:
     def _finally_refused(self, accepted: tuple[str, ...]) -> FrozenDict[str, Refusal]:
         """Give the reply for everybody who is not among the accepted."""
         missing = set(self.everyone).difference(accepted)
-        if not missing:
-            return _NOBODY
         unsaid = _as_refusal(self.last)
         return FrozenDict(
             (address, self.refused.get(address, unsaid))

@@ -86,8 +86,11 @@ def log(event: Event) -> None:
     if isinstance(event, Attempted):
         attempt = event.attempt
         fine = attempt.outcome == "accepted" and not event.detached
+        level = logging.DEBUG if fine else logging.WARNING
+        if not logger.isEnabledFor(level):
+            return
         logger.log(
-            logging.DEBUG if fine else logging.WARNING,
+            level,
             "%s by %s in %.3f s: message %s, phase %s, code %s%s",
             attempt.outcome, attempt.backend, attempt.duration, event.message_id,
             attempt.phase or "-", attempt.code or "-",

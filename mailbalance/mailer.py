@@ -249,7 +249,7 @@ class Mailer:
         if self._closed:
             raise MailError("this mailer was closed; make a new one")
         taken = self._take(message, fields)
-        envelope = envelope or Envelope.of(taken)
+        envelope = envelope or taken.once("_envelope", lambda: Envelope.of(taken))
         route = self.router.route(taken, envelope, via=via)
         return Job(
             taken,
@@ -271,5 +271,21 @@ class Mailer:
                 raise MessageError(
                     f"{', '.join(fields)}: give a Message or its fields, not both"
                 )
-            return message.with_defaults(**self._defaults)
-        return Message.from_mime(message, **fields).with_defaults(**self._defaults)
+            return self._complete(message)
+        return self._complete(Message.from_mime(message, **fields))
+
+    def _complete(self, message: Message) -> Message:
+        """Give a message the defaults it lacks; the same one for the same message."""
+        lacks = {
+            name: value
+            for name, value in self._defaults.items()
+            if not getattr(message, name)
+        }
+        if message.raw is not None:
+            # Raw bytes go as they are; only a missing author is worth writing anew.
+            lacks = {"from_": lacks["from_"], "raw": None} if "from_" in lacks else {}
+        if not lacks:
+            return message
+        return message.once(
+            f"_completed {sorted(lacks)}", lambda: message.model_copy(update=lacks)
+        )
