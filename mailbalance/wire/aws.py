@@ -1,0 +1,226 @@
+"""What botocore knows about the AWS account: keys, region and endpoint.
+
+What lives here: asking botocore's own chain, once, late and under a lock. It is the only
+place that imports botocore. What must not: signing (``sigv4.py``), sending (``http``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mailbalance.errors import DeliveryError, TransientError, UnavailableError
+from mailbalance.wire.sigv4 import Keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.session import Session
+
+#: Where a region may be said in the environment, in this order. botocore reads only the
+#: first; every other AWS SDK, and Lambda, sets the second.
+REGION_VARIABLES = ("AWS_DEFAULT_REGION", "AWS_REGION")
+
+#: botocore's exceptions that may pass by themselves: a metadata or token service that
+#: did not answer. The others need somebody to mend the configuration.
+_PASSING = frozenset(
+    {
+        "ConnectionError",
+        "HTTPClientError",
+        "MetadataRetrievalError",
+        "CredentialRetrievalError",
+    }
+)
+
+_NO_REGION = (
+    "no AWS region: set AWS_REGION, or region= in the URL, or a region in the profile"
+)
+_NO_KEYS = (
+    "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE,"
+    " or run where a role gives them"
+)
+
+
+class AwsChain:
+    """Keys, region and endpoint as a boto3 client in this place would find them.
+
+    Args:
+        backend: The name that errors carry.
+        region: Given by the user; wins over everything.
+        endpoint: The same, for the endpoint.
+        keys: The same, for the keys; then nothing is ever looked up.
+        profile: A profile of the AWS configuration files.
+        environ: Replaces the environment of the process, whole; ``HOME`` in it says where
+            the AWS configuration files are, and without it none are read.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str,
+        region: str | None = None,
+        endpoint: str | None = None,
+        keys: Keys | None = None,
+        profile: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._backend = backend
+        self._region = region
+        self._endpoint = endpoint
+        self._given = keys
+        self._profile = profile
+        self._environ = environ
+        self._lock = threading.RLock()
+        self._made: Session | None = None
+        self._credentials: Any = None
+
+    def likely_region(self) -> str | None:
+        """Give the region if no file has to be read for it; never imports botocore."""
+        if self._region is None:
+            environ = os.environ if self._environ is None else self._environ
+            said = (environ.get(name) for name in REGION_VARIABLES)
+            self._region = next((region for region in said if region), None)
+        return self._region
+
+    def region(self) -> str:
+        """Give the region.
+
+        Raises:
+            UnavailableError: When none is configured, or the profile does not exist.
+        """
+        found = self.likely_region()
+        if found is None:
+            with self._translated():
+                found = self._session().get_config_variable("region")
+        if not found:
+            raise self._unavailable(_NO_REGION, "region")
+        self._region = found
+        return found
+
+    def endpoint(self) -> str:
+        """Give the base URL for SES v2, without a slash at the end.
+
+        Raises:
+            UnavailableError: When no region is configured, or the profile does not exist.
+        """
+        if self._endpoint is None:
+            region = self.region()
+            with self._translated(), self._lock:
+                # Keys that cannot be used, so that making a client looks up none.
+                client = self._session().create_client(
+                    "sesv2",
+                    region_name=region,
+                    aws_access_key_id="unused",
+                    aws_secret_access_key="unused",  # noqa: S106
+                )
+                self._endpoint = client.meta.endpoint_url
+                client.close()
+        return self._endpoint.rstrip("/")
+
+    def ca_bundle(self) -> str | None:
+        """Give the path in ``AWS_CA_BUNDLE`` or in the profile, if there is one."""
+        with self._translated():
+            found: str | None = self._session().get_config_variable("ca_bundle")
+        return found
+
+    def keys(self) -> Keys:
+        """Give the keys to sign with; may wait for a metadata or token service.
+
+        Raises:
+            UnavailableError: When there are none.
+            TransientError: When the service that gives them does not answer.
+        """
+        if self._given is not None:
+            return self._given
+        with self._translated(), self._lock:
+            if self._credentials is None:
+                self._credentials = self._load()
+            frozen = self._credentials and self._credentials.get_frozen_credentials()
+        if not frozen or not frozen.access_key:
+            raise self._unavailable(_NO_KEYS, "credentials")
+        return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+
+    async def akeys(self, *, timeout: float) -> Keys:
+        """Do as ``keys`` does; what may block waits in a thread.
+
+        Args:
+            timeout: Seconds to wait for it.
+        """
+        if self._given is not None or self._at_hand():
+            return self.keys()
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.to_thread(self.keys)
+        except TimeoutError as error:
+            raise TransientError(
+                "no AWS credentials in time",
+                backend=self._backend,
+                phase="credentials",
+                code="timeout",
+            ) from error
+
+    def forget(self, used: Keys) -> None:
+        """Drop keys that AWS calls expired, unless others have taken their place."""
+        with self._lock:
+            if not self._at_hand() or self.keys() == used:
+                self._credentials = None
+
+    def _at_hand(self) -> bool:
+        """Say whether asking for the keys cannot block."""
+        known = self._credentials
+        if known is None:
+            return False
+        needed = getattr(known, "refresh_needed", None)
+        return needed is None or not needed()
+
+    def _load(self) -> Any:
+        provider = self._session().get_component("credential_provider")
+        return provider.load_credentials()
+
+    def _session(self) -> Session:
+        with self._lock:
+            if self._made is None:
+                self._made = _new_session(self._profile, self._environ)
+            return self._made
+
+    def _translated(self) -> _Translated:
+        return _Translated(self._backend)
+
+    def _unavailable(self, detail: str, code: str) -> UnavailableError:
+        return UnavailableError(
+            detail, backend=self._backend, phase="credentials", code=code
+        )
+
+
+class _Translated:
+    """Turns whatever botocore raises into errors of ours."""
+
+    def __init__(self, backend: str) -> None:
+        self._backend = backend
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, cls: object, error: BaseException | None, _: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, DeliveryError):
+            return
+        names = [found.__name__ for found in type(error).__mro__]
+        kind = UnavailableError if _PASSING.isdisjoint(names) else TransientError
+        raise kind(
+            f"botocore cannot say: {' '.join(str(error).split())[:300]}",
+            backend=self._backend,
+            phase="credentials",
+            code=names[0],
+        ) from error
+
+
+def _new_session(profile: str | None, environ: Mapping[str, str] | None) -> Session:
+    import botocore.session
+
+    if environ is None:
+        return botocore.session.Session(profile=profile)
+    from mailbalance.wire.aws_environ import session_for
+
+    return session_for(profile, environ)
