@@ -1,0 +1,192 @@
+"""Who carries a message: eligibility, the pick, the order after it, the counts."""
+
+import os
+from fractions import Fraction
+
+import pytest
+
+from mailbalance import ConfigError, Envelope, MemoryBackend, Message, MessageError
+from mailbalance.routing import Entry, Router
+
+
+class Picky(MemoryBackend):
+    """Carries only messages without attachments of words: subjects of one word."""
+
+    def refuses(self, message, envelope):
+        return "the subject has more than one word" if " " in message.subject else None
+
+
+def message(subject="one", to="ana@example.com"):
+    return Message(from_="me@example.com", to=to, subject=subject, text="x")
+
+
+def entry(backend, weight, *, backup=False):
+    return Entry(backend, Fraction(weight), backup=backup)
+
+
+def route(router, what=None, **options):
+    what = what or message()
+    return router.route(what, Envelope.of(what), **options)
+
+
+def names(found):
+    return [backend.name for backend in found.order]
+
+
+def test_the_shares_are_exact_in_what_the_router_assigns():
+    router = Router([entry(MemoryBackend("a"), 60), entry(MemoryBackend("b"), 40)])
+
+    picks = [route(router).assigned for _ in range(1000)]
+
+    assert picks.count("a") in (599, 600, 601)
+    assert [share.assigned for share in router.shares()] == [
+        picks.count("a"),
+        picks.count("b"),
+    ]
+
+
+def test_a_backend_with_weight_zero_carries_nothing():
+    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 0)])
+
+    assert {tuple(names(route(router))) for _ in range(20)} == {("a",)}
+
+
+def test_a_backup_is_last_in_every_order_and_never_assigned():
+    router = Router(
+        [entry(MemoryBackend("spare"), 0, backup=True), entry(MemoryBackend("a"), 1)]
+    )
+
+    assert {tuple(names(route(router))) for _ in range(20)} == {("a", "spare")}
+
+
+def test_a_backend_on_another_account_comes_next_then_the_heavier():
+    router = Router(
+        [
+            entry(MemoryBackend("ses", account="aws"), 50),
+            entry(MemoryBackend("ses-smtp", account="aws"), 30),
+            entry(MemoryBackend("mailtrap", account="mt"), 5),
+            entry(MemoryBackend("mailtrap-smtp", account="mt"), 15),
+        ]
+    )
+    orders = {tuple(names(route(router))) for _ in range(40)}
+
+    assert ("ses", "mailtrap-smtp", "mailtrap", "ses-smtp") in orders
+    assert ("mailtrap", "ses", "ses-smtp", "mailtrap-smtp") in orders
+
+
+def test_a_backend_that_cannot_carry_it_is_left_out_with_the_reason():
+    router = Router([entry(Picky("picky"), 90), entry(MemoryBackend("b"), 10)])
+
+    found = route(router, message("two words"))
+
+    assert (names(found), found.forced) == (["b"], True)
+    assert found.left_out == (("picky", "the subject has more than one word"),)
+
+
+def test_forced_messages_do_not_bend_the_split():
+    router = Router([entry(Picky("picky"), 60), entry(MemoryBackend("b"), 40)])
+
+    for number in range(1000):
+        route(router, message("two words" if number % 2 else "one"))
+
+    picky, other = router.shares()
+    assert picky.assigned in (299, 300, 301)
+    assert other.assigned in (199, 200, 201)
+    assert (picky.forced, other.forced) == (0, 500)
+
+
+def test_a_message_nobody_can_carry_tells_every_reason():
+    router = Router([entry(Picky("p"), 1), entry(Picky("q"), 1)])
+
+    with pytest.raises(MessageError) as caught:
+        route(router, message("two words"))
+
+    assert len(caught.value.problems) == 2
+    assert "p cannot carry this message" in caught.value.problems[0]
+
+
+def test_a_backup_carries_what_the_weighted_cannot():
+    router = Router(
+        [entry(Picky("picky"), 1), entry(MemoryBackend("spare"), 0, backup=True)]
+    )
+
+    found = route(router, message("two words"))
+
+    assert (names(found), found.assigned, found.forced) == (["spare"], "spare", True)
+
+
+def test_via_pins_one_backend_and_leaves_the_split_aside():
+    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+
+    found = [route(router, via="b") for _ in range(10)]
+
+    assert {tuple(names(each)) for each in found} == {("b",)}
+    assert [share.assigned for share in router.shares()] == [0, 0]
+    assert router.shares()[1].forced == 10
+
+
+def test_via_an_unknown_backend_names_the_known_ones():
+    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+
+    with pytest.raises(ConfigError, match="they are a, b"):
+        route(router, via="c")
+
+
+def test_via_a_backend_of_weight_zero_is_refused():
+    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 0)])
+
+    with pytest.raises(ConfigError, match="weight 0"):
+        route(router, via="b")
+
+
+def test_via_a_backend_that_cannot_carry_it_says_why():
+    router = Router([entry(Picky("picky"), 1), entry(MemoryBackend("b"), 1)])
+
+    with pytest.raises(MessageError, match="more than one word"):
+        route(router, message("two words"), via="picky")
+
+
+def test_a_preview_moves_nothing_and_tells_the_truth():
+    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+    what = message()
+
+    seen = [router.preview(what, Envelope.of(what)).assigned for _ in range(5)]
+    then = route(router).assigned
+
+    assert set(seen) == {then}
+    assert sum(share.assigned for share in router.shares()) == 1
+
+
+def test_counted_in_recipients_a_large_message_weighs_more():
+    router = Router(
+        [entry(MemoryBackend("a"), 50), entry(MemoryBackend("b"), 50)],
+        unit="recipients",
+    )
+    large = message(to=[f"r{n}@example.com" for n in range(30)])
+
+    first = route(router, large).assigned
+    rest = [route(router).assigned for _ in range(30)]
+
+    assert rest.count(first) == 0
+
+
+def test_a_forked_process_starts_its_own_split_and_counts():
+    router = Router([entry(MemoryBackend("a"), 60), entry(MemoryBackend("b"), 40)])
+    route(router)
+    read, write = os.pipe()
+
+    child = os.fork()
+    if child == 0:
+        route(router)
+        os.write(write, str(sum(s.assigned for s in router.shares())).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert os.read(read, 10) == b"1"
+    os.close(read)
+    os.close(write)
+
+
+def test_a_router_without_any_weight_is_a_mistake():
+    with pytest.raises(ConfigError, match="weight above 0"):
+        Router([entry(MemoryBackend("a"), 0)])
