@@ -1,0 +1,122 @@
+"""Connections shared by threads.
+
+What lives here: the sync pool: who may open a connection, and which is used again. What
+must not: the rules of reuse (``connection``), the dialogue (``transaction``). The lock is
+held for bookkeeping only, never while waiting for a server.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from mailbalance.errors import DeliveryError
+from mailbalance.wire.smtp.blocking import SocketLine, pump
+from mailbalance.wire.smtp.blocking_dial import dial
+from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
+
+if TYPE_CHECKING:
+    from mailbalance.wire.smtp.commands import Mail
+    from mailbalance.wire.smtp.connection import Connection, Reuse
+    from mailbalance.wire.smtp.deadline import Deadline
+    from mailbalance.wire.smtp.server import Server
+    from mailbalance.wire.smtp.steps import Accepted
+    from mailbalance.wire.smtp.transaction import Transaction
+    from mailbalance.wire.smtp.verdict import Rule
+
+#: Guards the first use in a forked child; taken at no other time, so that a fork can
+#: hardly find it held.
+_AFTER_FORK = threading.Lock()
+
+
+class BlockingPool:
+    """Carries messages for threads over a few connections to one server."""
+
+    def __init__(self, server: Server, reuse: Reuse, rules: tuple[Rule, ...]) -> None:
+        self._server = server
+        self._reuse = reuse
+        self._rules = rules
+        self._state = _State(reuse)
+
+    def carry(self, mail: Mail, deadline: Deadline) -> Accepted:
+        """Send one message, on a resting connection or a new one.
+
+        Raises:
+            DeliveryError: When it was not accepted, or may not have been.
+        """
+        state = self._own_state()
+        if not state.slots.acquire(timeout=deadline.before_commit):
+            raise crowded(self._reuse)
+        try:
+            return self._carry(state, mail, deadline)
+        finally:
+            state.slots.release()
+
+    def close(self) -> None:
+        """Part from the resting connections; a busy one goes when its message is done."""
+        state, self._state = self._own_state(), _State(self._reuse)
+        with state.lock:
+            state.closed = True
+            resting = state.shelf.clear()
+        ends = time.monotonic() + GOODBYE
+        for connection in resting:
+            connection.line.part(max(0.0, ends - time.monotonic()))
+
+    def _own_state(self) -> _State:
+        """Give this process's state; a forked child begins with an empty one."""
+        if self._state.process != os.getpid():
+            with _AFTER_FORK:
+                if self._state.process != os.getpid():
+                    for connection in self._state.shelf.clear():
+                        connection.line.abandon()
+                    self._state = _State(self._reuse)
+        return self._state
+
+    def _carry(self, state: _State, mail: Mail, deadline: Deadline) -> Accepted:
+        with state.lock:
+            connection = state.shelf.take(time.monotonic())
+        if connection is not None:
+            transaction = connection.begin(mail, deadline, self._rules)
+            try:
+                return _run(state, connection, transaction)
+            except DeliveryError:
+                if not transaction.stale:
+                    raise
+        # None rested, or the server had given up the one that did, which is no try.
+        connection = dial(self._server, deadline, self._rules)
+        return _run(state, connection, connection.begin(mail, deadline, self._rules))
+
+
+def _run(
+    state: _State, connection: Connection[SocketLine], transaction: Transaction
+) -> Accepted:
+    try:
+        return pump(connection.line, transaction)
+    finally:
+        if transaction.keep:
+            connection.end(transaction)
+            state.put(connection)
+        else:
+            connection.line.abort()
+
+
+class _State:
+    """What one process holds."""
+
+    __slots__ = ("closed", "lock", "process", "shelf", "slots")
+
+    def __init__(self, reuse: Reuse) -> None:
+        self.process = os.getpid()
+        self.lock = threading.Lock()
+        self.slots = threading.Semaphore(reuse.connections)
+        self.shelf: Shelf[SocketLine] = Shelf(reuse)
+        self.closed = False
+
+    def put(self, connection: Connection[SocketLine]) -> None:
+        with self.lock:
+            if not self.closed:
+                self.shelf.put(connection, time.monotonic())
+                return
+        connection.line.hang_up()

@@ -1,0 +1,161 @@
+"""The commands of one mail transaction, as bytes.
+
+What lives here: the values ``Mail`` and ``Features``, and the envelope's commands with the
+checks that must hold before the first of them. What must not: replies.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mailbalance.errors import RejectedError, UnsuitableError
+from mailbalance.wire.smtp.body import canonical, stuffed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What may stand between the angle brackets. RFC 5321's grammar has no control character
+#: there; a space (legal in a quoted local part) is refused with them, and so are angle
+#: brackets, because lenient servers end the path at the first.
+_PATH = re.compile(r"[!-;=?-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a server said it can do, after TLS and AUTH.
+
+    Attributes:
+        size: Bytes of the largest message it takes (RFC 1870); 0 when it did not say.
+        pipelining: Whether commands may be sent ahead (RFC 2920).
+        eight_bit: Whether bytes above 127 may be sent (RFC 6152).
+        sized: Whether MAIL may say the message's size.
+    """
+
+    size: int = 0
+    pipelining: bool = False
+    eight_bit: bool = False
+    sized: bool = False
+
+    @classmethod
+    def of(cls, extensions: Mapping[str, str]) -> Features:
+        """Read them from EHLO's keywords, in lower case, with their parameters."""
+        size = extensions.get("size", "").strip()
+        return cls(
+            size=int(size) if size.isascii() and size.isdigit() else 0,
+            pipelining="pipelining" in extensions,
+            eight_bit="8bitmime" in extensions,
+            sized="size" in extensions,
+        )
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One message with its envelope.
+
+    Attributes:
+        sender: Address to bounce to; empty for the null path.
+        recipients: Addresses to deliver to; at least one.
+        content: The message, with any line ends.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes = field(repr=False)
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """The message with CRLF line ends."""
+        return canonical(self.content)
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The message as DATA carries it, but for the final dot."""
+        return stuffed(self.canonical)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    Attributes:
+        phase: What its reply is judged as.
+        line: Its bytes, line end included.
+        recipient: For RCPT: whom it is about.
+    """
+
+    phase: str
+    line: bytes
+    recipient: str = ""
+
+
+def envelope_commands(
+    mail: Mail, features: Features, *, reset: bool = False
+) -> list[Command]:
+    """Give the commands from MAIL to DATA.
+
+    Args:
+        mail: What to send.
+        features: What the server offers.
+        reset: Whether RSET must go first.
+
+    Raises:
+        RejectedError: When an address would break out of its command.
+        UnsuitableError: When the message does not fit this server.
+    """
+    _must_fit(mail, features)
+    options = ""
+    if features.sized:
+        options += f" SIZE={len(mail.canonical)}"
+    if features.eight_bit and not mail.content.isascii():
+        options += " BODY=8BITMIME"
+    commands = [Command("rset", b"RSET\r\n")] if reset else []
+    sender = path(mail.sender) if mail.sender else "<>"
+    commands.append(Command("mail", f"MAIL FROM:{sender}{options}\r\n".encode()))
+    commands += [
+        Command("rcpt", f"RCPT TO:{path(each)}\r\n".encode(), each)
+        for each in mail.recipients
+    ]
+    commands.append(Command("data", b"DATA\r\n"))
+    return commands
+
+
+def path(address: str) -> str:
+    """Give an address between angle brackets, checked once more.
+
+    Raises:
+        RejectedError: When it could end the command early or begin another.
+        UnsuitableError: When it needs SMTPUTF8, which is not used here.
+    """
+    if not address.isascii():
+        raise UnsuitableError(
+            "an address has non-ASCII characters before the @, "
+            "which this way of sending cannot carry",
+            phase="mail",
+        )
+    if not _PATH.fullmatch(address):
+        raise RejectedError(
+            "an address has a character that SMTP commands must not carry",
+            phase="mail",
+        )
+    return f"<{address}>"
+
+
+def _must_fit(mail: Mail, features: Features) -> None:
+    size = len(mail.canonical)
+    if features.size and size > features.size:
+        raise UnsuitableError(
+            f"the message has {size:,} bytes and the server takes {features.size:,}",
+            phase="mail",
+        )
+    if not features.eight_bit and not mail.content.isascii():
+        raise UnsuitableError(
+            "the message has 8-bit bytes and the server does not offer 8BITMIME",
+            phase="mail",
+        )
+    if b"\0" in mail.content:
+        raise UnsuitableError(
+            "the message has NUL bytes, which DATA cannot carry", phase="mail"
+        )

@@ -1,0 +1,192 @@
+"""The opening of a session in an event loop, with aiosmtplib.
+
+What lives here: connecting, TLS, EHLO and AUTH, each within its limit, and the handing over
+of the transport. What must not: anything about a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import aiosmtplib
+
+from mailbalance.wire.smtp.commands import Features
+from mailbalance.wire.smtp.connection import Connection
+from mailbalance.wire.smtp.faults import FOREIGN, translate
+from mailbalance.wire.smtp.looped import TransportLine
+from mailbalance.wire.smtp.opening import (
+    EHLO_NAME,
+    data_before_tls,
+    mechanism,
+    must_be_loopback,
+    must_offer_starttls,
+    share,
+)
+from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
+from mailbalance.wire.tls import client_context
+
+if TYPE_CHECKING:
+    from mailbalance.wire.smtp.deadline import Deadline
+    from mailbalance.wire.smtp.server import Credentials, Server
+    from mailbalance.wire.smtp.verdict import Rule
+
+
+async def dial(
+    server: Server, deadline: Deadline, rules: tuple[Rule, ...]
+) -> Connection[TransportLine]:
+    """Open a session, ready for its first message.
+
+    Raises:
+        DeliveryError: When that failed; nothing was said of any message.
+    """
+    opening = _Opening(server, deadline)
+    try:
+        return await opening.run()
+    except (*FOREIGN, aiosmtplib.SMTPException) as error:
+        opening.abort()
+        # aiosmtplib's frames hold the password in their locals; they must not travel.
+        error.with_traceback(None)
+        raise translate(error, opening.phase, server, rules) from error
+    except BaseException:
+        opening.abort()
+        raise
+
+
+class _Opening:
+    """One session on its way to being open."""
+
+    def __init__(self, server: Server, deadline: Deadline) -> None:
+        self.phase = "connect"
+        self._server = server
+        self._deadline = deadline
+        self._sock: socket.socket | None = None
+        self._client: aiosmtplib.SMTP | None = None
+
+    async def run(self) -> Connection[TransportLine]:
+        sock = self._sock = await _connect(self._server, self._limit())
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._server.security == "off":
+            must_be_loopback(sock)
+        client = await self._greet(sock)
+        self.phase = "ehlo"
+        await client.ehlo(timeout=self._limit())
+        if self._server.security == "starttls":
+            await self._upgrade(client)
+        if self._server.credentials is not None:
+            await self._log_in(client, self._server.credentials)
+        line = TransportLine(cast("asyncio.Transport", client.transport), sock)
+        return Connection(line, Features.of(client.esmtp_extensions), time.monotonic())
+
+    def abort(self) -> None:
+        transport = self._client.transport if self._client else None
+        if transport is not None:
+            cast("asyncio.Transport", transport).abort()
+        elif self._sock is not None:
+            self._sock.close()
+
+    def _limit(self) -> float:
+        return self._deadline.limit(self.phase)
+
+    async def _greet(self, sock: socket.socket) -> aiosmtplib.SMTP:
+        implicit = self._server.security == "implicit"
+        secured = self._server.security != "off"
+        client = self._client = aiosmtplib.SMTP(
+            hostname=self._server.host,
+            sock=sock,
+            local_hostname=EHLO_NAME,
+            use_tls=implicit,
+            start_tls=False,
+            tls_context=client_context(self._server.ca) if secured else None,
+        )
+        self.phase = "tls" if implicit else "greeting"
+        try:
+            await client.connect(timeout=self._limit())
+        except aiosmtplib.SMTPException as error:
+            # With implicit TLS one call does two phases; what failed tells them apart.
+            if isinstance(error.__cause__ or error, _GREETING):
+                self.phase = "greeting"
+            raise
+        return client
+
+    async def _upgrade(self, client: aiosmtplib.SMTP) -> None:
+        must_offer_starttls(client.esmtp_extensions)
+        self.phase = "starttls"
+        transport = cast("asyncio.Transport", client.transport)
+        watch = _Watch(cast("asyncio.Protocol", client.protocol))
+        transport.set_protocol(watch)
+        await client.starttls(timeout=self._deadline.limit("tls"))
+        if watch.more_than_one_reply:
+            raise data_before_tls()
+        self.phase = "ehlo"
+        await client.ehlo(timeout=self._limit())
+
+    async def _log_in(self, client: aiosmtplib.SMTP, credentials: Credentials) -> None:
+        self.phase = "auth"
+        chosen = mechanism(client.esmtp_extensions)
+        act = client.auth_plain if chosen == "PLAIN" else client.auth_login
+        await act(credentials.user, credentials.password, timeout=self._limit())
+
+
+#: What aiosmtplib raises, or gives as the cause, when the greeting is what failed.
+_GREETING = (
+    aiosmtplib.SMTPResponseException,
+    aiosmtplib.SMTPServerDisconnected,
+    aiosmtplib.SMTPReadTimeoutError,
+)
+
+
+class _Watch(asyncio.Protocol):
+    """Stands before aiosmtplib's protocol until TLS begins, and sees what it discards."""
+
+    def __init__(self, inner: asyncio.Protocol) -> None:
+        self._inner = inner
+        self._reader = ReplyReader()
+
+    @property
+    def more_than_one_reply(self) -> bool:
+        try:
+            return self._reader.next() is not None and not self._reader.empty
+        except MalformedReplyError:
+            return True
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+
+
+async def _connect(server: Server, limit: float) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + limit
+    async with asyncio.timeout(limit):
+        found = await loop.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_STREAM
+        )
+    failure: OSError | None = None
+    for tried, entry in enumerate(found):
+        try:
+            async with asyncio.timeout(share(ends - loop.time(), len(found) - tried)):
+                return await _reach(entry)
+        except OSError as error:
+            failure = error
+    raise failure or TimeoutError
+
+
+async def _reach(entry: tuple[Any, ...]) -> socket.socket:
+    family, kind, protocol, _, address = entry
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,152 @@
+"""Connections shared by the tasks of one event loop, and the pools of all loops.
+
+What lives here: the async pool: who may open a connection, and which is used again. What
+must not: the rules of reuse (``connection``), the dialogue (``transaction``). A transport
+belongs to its event loop, so each loop has a pool of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from mailbalance.errors import DeliveryError
+from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
+from mailbalance.wire.smtp.looped import TransportLine, pump
+from mailbalance.wire.smtp.looped_dial import dial
+
+if TYPE_CHECKING:
+    from mailbalance.wire.smtp.commands import Mail
+    from mailbalance.wire.smtp.connection import Connection, Reuse
+    from mailbalance.wire.smtp.deadline import Deadline
+    from mailbalance.wire.smtp.server import Server
+    from mailbalance.wire.smtp.steps import Accepted
+    from mailbalance.wire.smtp.transaction import Transaction
+    from mailbalance.wire.smtp.verdict import Rule
+
+
+class LoopedPool:
+    """Carries messages for tasks over a few connections to one server.
+
+    To be used in one event loop only.
+    """
+
+    def __init__(self, server: Server, reuse: Reuse, rules: tuple[Rule, ...]) -> None:
+        self._server = server
+        self._reuse = reuse
+        self._rules = rules
+        self._slots = asyncio.Semaphore(reuse.connections)
+        self._shelf: Shelf[TransportLine] = Shelf(reuse)
+        self._lines: WeakSet[TransportLine] = WeakSet()
+        self._closings = 0
+
+    async def carry(self, mail: Mail, deadline: Deadline) -> Accepted:
+        """Send one message, on a resting connection or a new one.
+
+        Raises:
+            DeliveryError: When it was not accepted, or may not have been.
+            asyncio.CancelledError: When cancelled before the commit point; after it the
+                cancellation is outlived.
+        """
+        try:
+            async with asyncio.timeout(deadline.before_commit):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise crowded(self._reuse) from None
+        try:
+            return await self._carry(mail, deadline)
+        finally:
+            self._slots.release()
+
+    async def close(self) -> None:
+        """Part from the resting connections; a busy one goes when its message is done."""
+        self._closings += 1
+        resting = [connection.line for connection in self._shelf.clear()]
+        await asyncio.gather(*(line.part(GOODBYE) for line in resting))
+        leaving = [line for line in self._lines if line.leaving]
+        if leaving:
+            await asyncio.wait([line.gone for line in leaving], timeout=GOODBYE)
+        for line in leaving:
+            line.abort()
+
+    def forsake(self) -> None:
+        """Drop the connections of a loop that is closed."""
+        for connection in self._shelf.clear():
+            connection.line.abort()
+
+    async def _carry(self, mail: Mail, deadline: Deadline) -> Accepted:
+        connection = self._shelf.take(time.monotonic())
+        if connection is not None:
+            transaction = connection.begin(mail, deadline, self._rules)
+            try:
+                return await self._run(connection, transaction)
+            except DeliveryError:
+                if not transaction.stale:
+                    raise
+        # None rested, or the server had given up the one that did, which is no try.
+        connection = await dial(self._server, deadline, self._rules)
+        self._lines.add(connection.line)
+        transaction = connection.begin(mail, deadline, self._rules)
+        return await self._run(connection, transaction)
+
+    async def _run(
+        self, connection: Connection[TransportLine], transaction: Transaction
+    ) -> Accepted:
+        closings = self._closings
+        try:
+            return await pump(connection.line, transaction)
+        finally:
+            if not transaction.keep:
+                connection.line.abort()
+            elif closings != self._closings:
+                connection.line.hang_up()
+            else:
+                connection.end(transaction)
+                self._shelf.put(connection, time.monotonic())
+
+
+class LoopedPools:
+    """The pools of one server, one for each event loop."""
+
+    def __init__(self, server: Server, reuse: Reuse, rules: tuple[Rule, ...]) -> None:
+        self._server = server
+        self._reuse = reuse
+        self._rules = rules
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._pools: dict[asyncio.AbstractEventLoop, LoopedPool] = {}
+
+    def here(self) -> LoopedPool:
+        """Give the running loop's pool."""
+        if self._process != os.getpid():
+            # The parent's transports must not even be closed here: that would reach into
+            # its loop's epoll. They stay referenced, and end with this process.
+            self._inherited = self._pools
+            self._begin()
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            with self._lock:
+                pool = self._pools[loop] = LoopedPool(
+                    self._server, self._reuse, self._rules
+                )
+                self._drop_closed()
+        return pool
+
+    async def close(self) -> None:
+        """Close the running loop's pool, if it has one."""
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop) if self._process == os.getpid() else None
+        if pool is not None:
+            await pool.close()
+
+    def _drop_closed(self) -> None:
+        for loop in [each for each in self._pools if each.is_closed()]:
+            self._pools.pop(loop).forsake()

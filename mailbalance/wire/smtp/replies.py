@@ -1,0 +1,109 @@
+"""Replies of an SMTP server, from bytes.
+
+What lives here: the value ``Reply`` and the parser that makes it, with the limits a hostile
+or broken server runs into. What must not: what a reply means; that is ``verdict``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+#: Longest reply line believed, in bytes. RFC 5321 section 4.5.3.1.5 allows 512; real
+#: servers send longer texts, none sends this much.
+LINE_LIMIT = 4096
+
+#: Most lines in one reply; an EHLO reply has about a dozen.
+LINES_LIMIT = 128
+
+#: A code of RFC 5321 section 4.2, then a hyphen (more follows), a space or the end.
+_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+
+#: Control characters would let a server write into the terminal of whoever reads the log.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One whole reply.
+
+    Attributes:
+        code: Its three digits.
+        lines: The text of each line, without the code; no control characters.
+    """
+
+    code: int
+    lines: tuple[str, ...] = ("",)
+
+    @property
+    def text(self) -> str:
+        """All its text on one line."""
+        return " ".join(line for line in self.lines if line)
+
+    @property
+    def positive(self) -> bool:
+        """Whether the command was carried out (2yz)."""
+        return 200 <= self.code < 300
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".rstrip()
+
+
+class MalformedReplyError(Exception):
+    """What the server sent is no SMTP reply."""
+
+
+class ReplyReader:
+    """Cuts a stream of bytes into replies; feed it, then ask for the next."""
+
+    __slots__ = ("_buffer", "_code", "_lines")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._code = 0
+        self._lines: list[str] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left over, not even the start of a reply."""
+        return not self._buffer and not self._lines
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came from the server."""
+        self._buffer += data
+
+    def next(self) -> Reply | None:
+        """Give the next whole reply, or ``None`` when more bytes are needed.
+
+        Raises:
+            MalformedReplyError: When no more bytes could make it a reply.
+        """
+        while (line := self._line()) is not None:
+            found = _LINE.fullmatch(line)
+            if found is None:
+                raise MalformedReplyError("a line that is no SMTP reply")
+            code = int(found[1])
+            if self._lines and code != self._code:
+                raise MalformedReplyError("a reply with two different codes")
+            self._code = code
+            self._lines.append(_plain(found[3] or b""))
+            if found[2] != b"-":
+                lines, self._lines = tuple(self._lines), []
+                return Reply(code, lines)
+            if len(self._lines) >= LINES_LIMIT:
+                raise MalformedReplyError(f"a reply of more than {LINES_LIMIT} lines")
+        return None
+
+    def _line(self) -> bytes | None:
+        end = self._buffer.find(b"\n", 0, LINE_LIMIT)
+        if end < 0:
+            if len(self._buffer) >= LINE_LIMIT:
+                raise MalformedReplyError(f"a line of more than {LINE_LIMIT} bytes")
+            return None
+        line = bytes(self._buffer[:end]).removesuffix(b"\r")
+        del self._buffer[: end + 1]
+        return line
+
+
+def _plain(text: bytes) -> str:
+    return _CONTROLS.sub("?", text.decode("utf-8", "replace")).strip()

@@ -1,0 +1,72 @@
+"""What a transaction asks of its driver, and what it may be told.
+
+What lives here: the steps, the value of success, and the failure a driver reports. What
+must not: the dialogue (``transaction``) or its pumping (``blocking``, ``looped``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from mailbalance.frozen import FrozenDict
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from mailbalance.backend import Refusal
+    from mailbalance.wire.smtp.replies import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Hand these bytes over, in at most ``limit`` seconds."""
+
+    data: bytes | memoryview
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Wait at most ``limit`` seconds for the next reply."""
+
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Look whether a reply is already there; give it, or ``None``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server took the message.
+
+    Attributes:
+        reply: Its reply to the message.
+        recipients: Those it accepted.
+        refused: Those it did not, each with the reply.
+    """
+
+    reply: Reply
+    recipients: tuple[str, ...]
+    refused: Mapping[str, Refusal] = field(default_factory=FrozenDict[str, "Refusal"])
+
+
+Step: TypeAlias = Write | Read | Glance | Accepted
+
+if TYPE_CHECKING:
+    Steps = Generator[Step, Reply | None, None]
+
+
+class BrokenError(Exception):
+    """The connection failed.
+
+    Attributes:
+        kind: ``"closed"`` by the other side, ``"timeout"``, or ``"garbled"``: what came is
+            no reply.
+    """
+
+    def __init__(self, why: str, kind: Literal["closed", "timeout", "garbled"]) -> None:
+        super().__init__(why)
+        self.kind = kind

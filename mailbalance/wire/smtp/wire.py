@@ -1,0 +1,111 @@
+"""One server, used from threads and from event loops.
+
+What lives here: ``SmtpWire``, which joins the two worlds' pools. What must not: anything
+that either of them needs; both are made when first used, and the libraries they need are
+imported then.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from mailbalance.errors import DeliveryError
+from mailbalance.wire.smtp.connection import Reuse
+from mailbalance.wire.smtp.deadline import Deadline
+
+if TYPE_CHECKING:
+    from mailbalance.wire.smtp.blocking_pool import BlockingPool
+    from mailbalance.wire.smtp.commands import Mail
+    from mailbalance.wire.smtp.looped_pool import LoopedPools
+    from mailbalance.wire.smtp.server import Server
+    from mailbalance.wire.smtp.steps import Accepted
+    from mailbalance.wire.smtp.verdict import Rule
+
+
+class SmtpWire:
+    """Sends messages to one server, one attempt each.
+
+    Safe from many threads and many tasks at once. Used after ``close`` it opens new
+    connections.
+
+    Args:
+        server: Where to.
+        backend: The name to put into errors.
+        rules: What the provider's replies mean.
+        reuse: When a connection may be used again.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        backend: str,
+        rules: tuple[Rule, ...] = (),
+        reuse: Reuse | None = None,
+    ) -> None:
+        self.server = server
+        self._backend = backend
+        self._rules = rules
+        self._reuse = reuse or Reuse()
+        self._making = threading.Lock()
+        self._blocking: BlockingPool | None = None
+        self._looped: LoopedPools | None = None
+
+    def send(self, mail: Mail, *, timeout: float) -> Accepted:
+        """Make one attempt to send a message.
+
+        Args:
+            mail: The message with its envelope.
+            timeout: Seconds for the whole attempt.
+
+        Raises:
+            DeliveryError: When it was not accepted, or may not have been.
+        """
+        deadline = Deadline(timeout)
+        try:
+            return self._for_threads().carry(mail, deadline)
+        except DeliveryError as error:
+            error.backend = self._backend
+            raise
+
+    async def asend(self, mail: Mail, *, timeout: float) -> Accepted:
+        """Do as ``send`` does, without blocking the event loop.
+
+        A cancellation before the commit point cuts the connection; one after it is
+        outlived, and the outcome returned or raised as if nothing had happened.
+        """
+        deadline = Deadline(timeout)
+        try:
+            return await self._for_loops().here().carry(mail, deadline)
+        except DeliveryError as error:
+            error.backend = self._backend
+            raise
+
+    def close(self) -> None:
+        """Close what ``send`` opened; what the servers say to that is nobody's concern."""
+        if self._blocking is not None:
+            self._blocking.close()
+
+    async def aclose(self) -> None:
+        """Close what ``asend`` opened in the running event loop."""
+        if self._looped is not None:
+            await self._looped.close()
+
+    def _for_threads(self) -> BlockingPool:
+        if self._blocking is None:
+            from mailbalance.wire.smtp.blocking_pool import BlockingPool
+
+            with self._making:
+                if self._blocking is None:
+                    self._blocking = BlockingPool(self.server, self._reuse, self._rules)
+        return self._blocking
+
+    def _for_loops(self) -> LoopedPools:
+        if self._looped is None:
+            from mailbalance.wire.smtp.looped_pool import LoopedPools
+
+            with self._making:
+                if self._looped is None:
+                    self._looped = LoopedPools(self.server, self._reuse, self._rules)
+        return self._looped
