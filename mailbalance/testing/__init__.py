@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailbalance.testing.contract import BackendContract
     from mailbalance.testing.mailbox import Mailbox, capture
 
-__all__ = ["Mailbox", "capture"]
+__all__ = ["BackendContract", "Mailbox", "capture"]
 
 _HOME = {
+    "BackendContract": "mailbalance.testing.contract",
     "Mailbox": "mailbalance.testing.mailbox",
     "capture": "mailbalance.testing.mailbox",
 }
