@@ -190,6 +190,7 @@ def summary(stored: Stored) -> dict[str, Any]:
         "provider_ids": list(stored.provider_ids),
         "identity": stored.identity,
         "size": len(stored.raw),
+        "subject": stored.parsed.subject,
     }
 
 

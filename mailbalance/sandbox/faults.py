@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from mailbalance.sandbox.store import Door
+from mailbalance.sandbox.store import DOORS, Door
 
 Kind = Literal["refuse", "throttle", "delay", "drop", "error", "reject"]
 
@@ -80,6 +80,8 @@ class Faults:
 
     def add(self, door: Door, fault: Fault) -> None:
         """Add a fault; it takes the place of one of the same kind."""
+        if door not in DOORS:
+            raise ValueError(f"unknown door {door!r}; there are {', '.join(DOORS)}")
         with self._lock:
             others = [f for f in self._by_door.get(door, []) if f.kind != fault.kind]
             self._by_door[door] = [*others, fault]

@@ -10,15 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from mailbalance.sandbox.bounce import Wish, wish
+from mailbalance.sandbox.faults import Fault
+
 if TYPE_CHECKING:
-    from mailbalance.sandbox.faults import Fault, Faults
+    from mailbalance.sandbox.faults import Faults
     from mailbalance.sandbox.store import Arrival, Door, Store
 
 Scope = MutableMapping[str, Any]
@@ -30,6 +33,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_CONNECTIONS = 500
 #: Seconds an idle connection is kept: longer than the pools of httpx2 (5) and botocore.
 KEEP_ALIVE = 75
+
+#: What an old connection hears when its door refuses: provably not accepted.
+_GOING_AWAY = Fault(kind="error", code=503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +65,32 @@ class HttpDoor(Protocol):
     @property
     def name(self) -> Door:
         """Name of the door."""
+        ...
 
     @property
     def max_body(self) -> int:
         """Bytes of the largest request that is read."""
+        ...
 
     def answer(self, call: Call) -> Answer:
         """Judge a request; changes nothing."""
+        ...
 
     def too_large(self) -> Answer:
         """The answer to a request over ``max_body``."""
+        ...
 
     def fault_answer(self, fault: Fault) -> Answer:
         """The provider's way to show a fault."""
+        ...
 
 
 class Connection(H11Protocol):
-    """A server's side of an HTTP connection that can be dropped on purpose."""
+    """A server's side of an HTTP connection that can be dropped on purpose.
+
+    Attributes:
+        begun: Requests that came over it.
+    """
 
     def __init__(
         self,
@@ -84,6 +99,7 @@ class Connection(H11Protocol):
         turn_away: Callable[[], bool],
     ) -> None:
         super().__init__(config, state, {"connection": self})
+        self.begun = 0
         self._turn_away = turn_away
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -120,21 +136,13 @@ class DoorApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        body = await read_body(receive, self._door.max_body)
-        if self._faults.closed(self._door.name):
-            self._store.refuse(self._door.name)
-            await reply(send, Answer(503, b"", (("connection", "close"),)))
-        elif body is None:
-            self._store.refuse(self._door.name)
-            await reply(send, self._door.too_large())
-        else:
-            await self._answer(
-                self._door.answer(_call(scope, body)), scope, receive, send
-            )
-
-    async def _answer(
-        self, answer: Answer, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+        connection: Connection = scope["state"]["connection"]
+        connection.begun += 1
+        try:
+            body = await read_body(receive, self._door.max_body)
+        except ConnectionAbortedError:
+            return
+        answer = self._judge(scope, body, connection)
         if not answer.accepted:
             if answer.status >= 400:
                 self._store.refuse(self._door.name)
@@ -143,20 +151,33 @@ class DoorApp:
         strike = self._faults.strike(self._door.name)
         if strike.delay:
             await asyncio.sleep(strike.delay)
-        dropped = strike.fault is not None and strike.fault.kind == "drop"
-        if strike.fault is not None and not dropped:
+        if strike.fault is None or strike.fault.kind == "drop":
+            told = strike.fault is None and not connection.transport.is_closing()
+            for arrival in answer.accepted:
+                self._store.accept(self._door.name, arrival, answered=told)
+        else:
             self._store.refuse(self._door.name)
-            await reply(send, self._door.fault_answer(strike.fault))
-            return
-        transport = scope["state"]["connection"].transport
-        told = not (dropped or transport.is_closing())
-        for arrival in answer.accepted:
-            self._store.accept(self._door.name, arrival, answered=told)
-        if dropped:
-            transport.close()
+            answer = self._door.fault_answer(strike.fault)
+        if strike.fault is not None and strike.fault.kind == "drop":
+            connection.transport.close()
             await _closed(receive)
         else:
             await reply(send, answer)
+
+    def _judge(
+        self, scope: Scope, body: bytes | None, connection: Connection
+    ) -> Answer:
+        # a new connection was judged when it came
+        old = connection.begun > 1 and self._faults.refuses(self._door.name)
+        if old or self._faults.closed(self._door.name):
+            answer = self._door.fault_answer(_GOING_AWAY)
+            return replace(answer, headers=(*answer.headers, ("connection", "close")))
+        if body is None:
+            return self._door.too_large()
+        answer = self._door.answer(_call(scope, body))
+        wishes = (wish(r) for each in answer.accepted for r in each.recipients)
+        wanted = next(filter(None, wishes), None)
+        return answer if wanted is None else self._door.fault_answer(_as_fault(wanted))
 
 
 def as_json(value: object) -> bytes:
@@ -165,12 +186,16 @@ def as_json(value: object) -> bytes:
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or ``None`` if it is over the limit."""
+    """The whole body, or ``None`` if it is over the limit.
+
+    Raises:
+        ConnectionAbortedError: The client left before its request was whole.
+    """
     body = bytearray()
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
-            return bytes(body)
+            raise ConnectionAbortedError("the client left within its request")
         body += event.get("body", b"")
         if len(body) > limit:
             return None
@@ -201,6 +226,12 @@ def _call(scope: Scope, body: bytes) -> Call:
         headers=headers,
         body=body,
     )
+
+
+def _as_fault(wanted: Wish) -> Fault:
+    if wanted.code >= 500:
+        return Fault(kind="reject", text=wanted.text)
+    return Fault(kind="error", code=503, text=wanted.text)
 
 
 async def _closed(receive: Receive) -> None:

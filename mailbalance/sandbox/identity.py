@@ -15,7 +15,7 @@ from typing import Any
 
 from mailbalance.sandbox.reading import mime_variables
 
-_FOLD = re.compile(r"\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n(?=[ \t])")
 
 
 def identify(
@@ -31,7 +31,7 @@ def identify(
 def mime_fields(raw: bytes) -> list[tuple[str, str]]:
     """The header fields of a MIME message, unfolded and undecoded."""
     head = raw.partition(b"\r\n\r\n")[0].decode("latin-1")
-    lines = (line.partition(":") for line in _FOLD.sub(" ", head).split("\r\n"))
+    lines = (line.partition(":") for line in _FOLD.sub("", head).split("\r\n"))
     return [(name.strip(), value.strip()) for name, _, value in lines]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -102,16 +102,13 @@ def mime_variables(message: Mapping[str, Any] | EmailMessage) -> dict[str, str]:
             loaded = json.loads(packed)
         except ValueError:
             loaded = None
-        found |= {k: str(v) for k, v in loaded.items()} if _is_object(loaded) else {}
+        if isinstance(loaded, dict):
+            found |= {k: str(v) for k, v in loaded.items()}
     for pair in str(message.get("x-ses-message-tags", "")).split(","):
         name, equals, value = pair.partition("=")
         if equals:
             found[name.strip()] = value.strip()
     return found
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 def _addresses(message: EmailMessage, name: str) -> tuple[str, ...]:
@@ -121,20 +118,33 @@ def _addresses(message: EmailMessage, name: str) -> tuple[str, ...]:
 
 def _body(message: EmailMessage, subtype: str) -> str | None:
     part = message.get_body(preferencelist=(subtype,))
-    return None if part is None else str(part.get_content())
+    if part is None:
+        return None
+    try:
+        return str(part.get_content())
+    except LookupError:  # a charset that Python does not know
+        payload = part.get_payload(decode=True)
+        return payload.decode("latin-1") if isinstance(payload, bytes) else None
 
 
 def _files(message: EmailMessage) -> list[EmailMessage]:
     bodies = [message.get_body(("plain",)), message.get_body(("html",))]
-    return [
-        part
-        for part in message.walk()
-        if not part.is_multipart() and part not in bodies
-    ]
+    return [part for part in _leaves(message) if part not in bodies]
+
+
+def _leaves(part: EmailMessage) -> Iterator[EmailMessage]:
+    # an attached message is one file, whatever is in it
+    if part.get_content_maintype() != "multipart":
+        yield part
+        return
+    for inner in part.iter_parts():
+        if isinstance(inner, EmailMessage):
+            yield from _leaves(inner)
 
 
 def _file(part: EmailMessage) -> File:
-    content = part.get_payload(decode=True)
+    attached = part.get_content_maintype() == "message"
+    content = _attached(part) if attached else part.get_payload(decode=True)
     content_id = part.get("content-id")
     return File(
         filename=part.get_filename() or "",
@@ -143,6 +153,11 @@ def _file(part: EmailMessage) -> File:
         disposition=part.get_content_disposition() or "inline",
         content_id=None if content_id is None else str(content_id).strip("<>"),
     )
+
+
+def _attached(part: EmailMessage) -> bytes:
+    inner = part.get_payload(0)
+    return inner.as_bytes() if isinstance(inner, EmailMessage) else b""
 
 
 def _read_mailtrap(request: Json) -> Parsed:

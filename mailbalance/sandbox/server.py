@@ -32,7 +32,8 @@ class Sandbox:
     """A fake SES and a fake Mailtrap on this machine, by HTTP and by SMTP.
 
     A context manager, sync or async; or call ``start()`` and ``stop()``. All methods may
-    be called from any thread. Nothing but 127.0.0.1 is ever listened on.
+    be called from any thread. Nothing but 127.0.0.1 is ever listened on. Addresses like
+    ``bounce+550+text@x.com`` ask for a refusal (module ``bounce``).
 
     Args:
         ports: Fixed ports by name; the others are free ones. Names: ``ses``, ``ses-tls``,
@@ -41,7 +42,7 @@ class Sandbox:
         credentials: What clients must present; random if not given.
         verified: Domains that may send; ``None`` allows every domain.
         require_tls: Whether the SMTP doors insist on STARTTLS.
-        keep: Most messages kept; counts are never lost.
+        keep: Most messages kept, at most 256 MiB of them; counts are never lost.
         seed: Seed of the generator behind ``fault(..., rate=)``.
         ses_idle: Seconds after which the SES SMTP door closes a silent connection.
         mailtrap_idle: The same for Mailtrap's.
@@ -91,12 +92,16 @@ class Sandbox:
         if self._engine is not None:
             raise RuntimeError("the local sandbox is running already")
         self._ports = take_ports(PORTS, self._wanted)
-        self._folder = tempfile.TemporaryDirectory(prefix="mailbalance-sandbox-")
-        self._context = server_context(self.ca_file)
-        self._engine = Engine(self._close)
-        self._engine.run(
-            self._doors.open(self._ports, self._context, control_app(self))
-        )
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix="mailbalance-sandbox-")
+            self._context = server_context(self.ca_file)
+            self._engine = Engine(self._close)
+            self._engine.run(
+                self._doors.open(self._ports, self._context, control_app(self))
+            )
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -104,6 +109,8 @@ class Sandbox:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.stop()
+        for port in self._ports.values():
+            port.release()
         if self._folder is not None:
             self._folder.cleanup()
 

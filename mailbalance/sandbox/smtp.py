@@ -85,6 +85,15 @@ class SmtpProtocol(asyncio.Protocol):
             self._transport.close()
         return self._transport.get_extra_info("sslcontext") is None
 
+    def pause_writing(self) -> None:
+        """Read no more while the client does not take its replies."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on reading."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def abort(self) -> None:
         """Close at once."""
         self._transport.abort()

@@ -45,7 +45,8 @@ class Dialogue:
         user: Who logged in, or ``None``.
         sender: Envelope sender of the open transaction, or ``None`` if there is none.
         recipients: Its accepted recipients.
-        sent: Messages accepted on this connection.
+        begun: Transactions begun on this connection.
+        sent: Messages accepted on it.
     """
 
     def __init__(self, door: SmtpDoor, *, tls: bool, gone: Callable[[], bool]) -> None:
@@ -54,6 +55,7 @@ class Dialogue:
         self.user: str | None = None
         self.sender: str | None = None
         self.recipients: list[str] = []
+        self.begun = 0
         self.sent = 0
         self._door = door
         self._gone = gone
@@ -196,6 +198,7 @@ class Dialogue:
             return words.sequence
         if match is None:
             return words.bad_sender
+        self.begun += 1
         refusal = self._door.mail(self, match[1], match[2].split())
         if refusal is None:
             self.sender = match[1]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import unquote_plus
 
 from mailbalance.sandbox import smtp_words
+from mailbalance.sandbox.bounce import wish
 from mailbalance.sandbox.identity import identify_mime, mime_fields
 from mailbalance.sandbox.store import Arrival, Door
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mailbalance.sandbox.smtp_dialogue import Dialogue
     from mailbalance.sandbox.store import Store
 
-#: `bounce+550+text%20here@any.domain` (as the Mailtrap Sandbox has it) or
-#: `reject-451@any.domain`: RCPT is answered with that code.
-_BOUNCE = re.compile(r"(?:bounce\+|reject-)([45]\d\d)(?:[+-](.+))?", re.IGNORECASE)
+#: Recipients of one message that are remembered. RFC 5321 4.5.3.1.8 asks for 100; the
+#: providers' own limits are the subclasses'.
+MAX_RECIPIENTS = 1000
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
@@ -94,9 +94,15 @@ class SmtpDoor:
 
     def mail(self, dialogue: Dialogue, sender: str, params: list[str]) -> str | None:
         """Judge MAIL FROM; the reply if it is refused."""
-        if self._faults.closed(self.name) or self._faults.refuses(self.name):
+        # a new connection was judged when it came
+        if dialogue.begun > 1 and self._faults.refuses(self.name):
             return self.refusal(self.words.unavailable)
-        given = dict(p.upper().partition("=")[::2] for p in params)
+        if self._faults.closed(self.name):
+            return self.refusal(self.words.unavailable)
+        if wanted := wish(sender):
+            return self.refusal(wanted.reply)
+        parts = (param.upper().partition("=") for param in params)
+        given = {name: value for name, _, value in parts}
         if given.keys() - self.parameters:
             return self.refusal(self.words.bad_parameter)
         if given.get("BODY", "7BIT") not in {"7BIT", "8BITMIME"}:
@@ -105,10 +111,10 @@ class SmtpDoor:
 
     def rcpt(self, dialogue: Dialogue, recipient: str, params: list[str]) -> str | None:
         """Judge RCPT TO; the reply if it is refused."""
-        if bounce := _BOUNCE.fullmatch(recipient.rpartition("@")[0]):
-            text = unquote_plus(bounce[2] or "refused as the address asks")
-            return f"{bounce[1]} " + re.sub(r"[\r\n]+", " ", text)
-        return None
+        if len(dialogue.recipients) >= MAX_RECIPIENTS:
+            return self.words.too_many_at_once
+        wanted = wish(recipient)
+        return None if wanted is None else wanted.reply
 
     def strike(self) -> Strike:
         """What goes wrong with the message that has just come."""

@@ -46,7 +46,7 @@ class SesSmtpDoor(SmtpDoor):
     def judge(self, dialogue: Dialogue, body: bytes) -> str | None:
         """The rules after the final dot."""
         if len(dialogue.recipients) > 50:
-            return self.words.too_many_recipients
+            return "554 Transaction failed: Recipient count exceeds 50."
         fields = {n.lower(): v for n, v in mime_fields(body)}
         sender = parseaddr(fields.get("from", ""))[1]
         if not sender:
@@ -78,7 +78,6 @@ class MailtrapSmtpDoor(SmtpDoor):
     parameters = frozenset({"BODY", "AUTH", "SIZE", "RET", "ENVID"})
     max_connections = 10
     max_messages = 100
-    max_recipients = 1000
 
     def extensions(self, *, tls: bool) -> list[str]:
         """The lines of the reply to EHLO."""
@@ -116,12 +115,6 @@ class MailtrapSmtpDoor(SmtpDoor):
         if not self.allows(sender):
             return self.refusal("550 5.7.1 Sending from domain is not allowed")
         return None
-
-    def rcpt(self, dialogue: Dialogue, recipient: str, params: list[str]) -> str | None:
-        """A bound on recipients, which Mailtrap does not publish."""
-        if len(dialogue.recipients) >= self.max_recipients:
-            return self.words.too_many_recipients
-        return super().rcpt(dialogue, recipient, params)
 
     def judge(self, dialogue: Dialogue, body: bytes) -> str | None:
         """The rules after the final dot."""

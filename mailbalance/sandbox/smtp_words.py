@@ -36,7 +36,7 @@ class Words:
     line_too_long: str
     bare_line_end: str
     too_big: str
-    too_many_recipients: str
+    too_many_at_once: str
     too_many_connections: str
     timeout: str
     throttled: str
@@ -72,7 +72,7 @@ SES = Words(
     line_too_long="554 Transaction failed: line longer than 1000 octets",
     bare_line_end="554 Transaction failed: bare CR or LF in the message",
     too_big="552 Message is too long.",
-    too_many_recipients="554 Transaction failed: Recipient count exceeds 50.",
+    too_many_at_once="452 Too many recipients",
     too_many_connections="421 Too many concurrent SMTP connections",
     timeout="451 4.4.2 Timeout waiting for data from client.",
     throttled="454 Throttling failure: Maximum sending rate exceeded.",
@@ -108,7 +108,7 @@ MAILTRAP = Words(
     line_too_long="500 5.5.2 Error: line too long",
     bare_line_end="550 5.5.2 Error: bare CR or LF in the message",
     too_big="552 5.3.4 Error: message too big",
-    too_many_recipients="452 4.5.3 Error: too many recipients",
+    too_many_at_once="452 4.5.3 Error: too many recipients",
     too_many_connections="421 4.7.0 Too many connections",
     timeout="421 4.4.2 Error: timeout exceeded",
     throttled="550 5.7.0 Requested action not taken: too many emails per second",

@@ -105,17 +105,20 @@ class Store:
 
     Attributes:
         keep: Most messages kept; older ones make room, their counts stay.
+        keep_bytes: Most bytes kept of them, but always the newest message.
     """
 
     keep: int = 10_000
+    keep_bytes: int = 256 * 1024 * 1024
     _kept: deque[Stored] = field(init=False)
     _counts: dict[Door, Counts] = field(default_factory=_fresh_counts, init=False)
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
     _numbers: Iterable[int] = field(init=False)
+    _bytes: int = field(default=0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._kept = deque(maxlen=self.keep)
+        self._kept = deque()
         self._numbers = itertools.count(1)
 
     def accept(self, door: Door, arrival: Arrival, *, answered: bool = True) -> Stored:
@@ -128,7 +131,7 @@ class Store:
                 received_at=datetime.now(UTC),
                 answered=answered,
             )
-            self._kept.append(stored)
+            self._keep(stored)
             counts = self._counts[door]
             counts.accepted += 1
             counts.unanswered += not answered
@@ -169,8 +172,17 @@ class Store:
         """Forget messages, counts and identities; numbers go on."""
         with self._lock:
             self._kept.clear()
+            self._bytes = 0
             self._seen.clear()
             self._counts = _fresh_counts()
+
+    def _keep(self, stored: Stored) -> None:
+        self._kept.append(stored)
+        self._bytes += len(stored.raw)
+        while len(self._kept) > 1 and (
+            len(self._kept) > self.keep or self._bytes > self.keep_bytes
+        ):
+            self._bytes -= len(self._kept.popleft().raw)
 
     def _remember(self, arrival: Arrival) -> None:
         if arrival.identity is None:
