@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         TransientError,
         UnavailableError,
         UnknownOutcomeError,
+        UnsuitableError,
     )
     from mailbalance.events import Accepted, Attempted, GaveUp, Observer
     from mailbalance.mailer import Mailer
@@ -57,6 +58,7 @@ _HOMES = {
         "TransientError",
         "UnavailableError",
         "UnknownOutcomeError",
+        "UnsuitableError",
     ),
     "mailbalance.events": ("Accepted", "Attempted", "GaveUp", "Observer"),
     "mailbalance.mailer": ("Mailer",),
@@ -98,6 +100,7 @@ __all__ = [
     "TransientError",
     "UnavailableError",
     "UnknownOutcomeError",
+    "UnsuitableError",
     "asend",
     "send",
 ]

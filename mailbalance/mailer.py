@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mailbalance import events
 from mailbalance.assembly import (
-    BackendLike,
     WeightLike,
     make_backends,
     make_defaults,
@@ -47,9 +46,9 @@ class Mailer:
     opened when first needed and kept; close the mailer, or use it as a context manager.
 
     Args:
-        split: Backends and weights, as a mapping or as pairs. A backend is a name
-            (configured by the environment, as ``from_env`` does) or an object; a weight
-            is a number, ``"60%"`` or ``"backup"``.
+        split: Backends and weights. A backend is a name (configured by the environment, as
+            ``from_env`` does) or an object; a weight is a number, ``"60%"`` or
+            ``"backup"``.
         policy: When to try again and when to give up.
         observers: Called with each event; the log is always written.
         from_: Sender of messages that name none.
@@ -64,7 +63,7 @@ class Mailer:
 
     def __init__(
         self,
-        split: Mapping[Any, WeightLike] | Iterable[tuple[BackendLike, WeightLike]],
+        split: Mapping[Any, WeightLike],
         *,
         policy: RetryPolicy | None = None,
         observers: Iterable[events.Observer] = (),
@@ -77,8 +76,7 @@ class Mailer:
         self.policy = policy or RetryPolicy()
         self.observers = (events.log, *observers)
         self._defaults = make_defaults(from_, reply_to)
-        pairs = split.items() if isinstance(split, Mapping) else split
-        self.router = Router(make_entries(pairs, environ), unit=unit)
+        self.router = Router(make_entries(split.items(), environ), unit=unit)
         self.timing = timing or Timing()
         self._detached: Detached = set()
         self._closed = False
@@ -104,7 +102,7 @@ class Mailer:
         settings = read_settings(os.environ if environ is None else environ)
         weights = ("backup" if w.backup else w.value for w in settings.split)
         return cls(
-            zip(make_backends(settings), weights, strict=True),
+            dict(zip(make_backends(settings), weights, strict=True)),
             policy=make_policy(settings),
             observers=observers,
             from_=settings.from_,

@@ -355,7 +355,7 @@ def test_problems_of_weights_and_backends_are_told_together():
 
 def test_two_backends_of_one_name_are_refused():
     with pytest.raises(ConfigError, match="twice"):
-        Mailer([(MemoryBackend("a"), 1), (MemoryBackend("a"), 1)])
+        Mailer({MemoryBackend("a"): 1, MemoryBackend("a"): 1})
 
 
 def test_receipts_and_errors_survive_a_pickle(send):
