@@ -1,73 +1,37 @@
 """Files that travel with a message.
 
-What lives here: ``Attachment``, its checks, and reading a file into one. What must not:
-how a file is encoded; ``mailbalance.mime`` does that. URLs are never fetched.
+What lives here: ``Attachment``, and reading a file into one. What must not: how a file is
+encoded; ``mailbalance.mime`` does that. URLs are never fetched.
 """
 
 from __future__ import annotations
 
 import mimetypes
 import os
-import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Strict, model_validator
 
-from mailbalance.characters import fault_in_file_name, fault_in_line
 from mailbalance.errors import MessageError
-from mailbalance.value import Bytes, FaultsError, Text, Value
-
-#: Octets; what file systems take, and SES's FileName too.
-_LONGEST_NAME = 255
-
-#: type/subtype of RFC 2045 section 5.1, lengths of RFC 6838 section 4.2, and parameters.
-_CONTENT_TYPE = re.compile(
-    r"""(?P<type>[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})
-        /(?P<subtype>[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})
-        (?P<rest>(?:[ ]?;[ ]?[A-Za-z0-9!#$&^_.+-]+=
-        (?:[A-Za-z0-9!#$%&'*+.^_`{|}~-]+|"[ !#-\[\]-~]*"))*)""",
-    re.VERBOSE,
+from mailbalance.file_rules import (
+    fault_in_content_id,
+    fault_in_content_type,
+    fault_in_filename,
 )
-_OURS = re.compile(r";\s*(name|boundary|filename)\s*=", re.IGNORECASE)
-
-#: A content id as it stands between < and > (RFC 2392; clients need no @ in it).
-_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+from mailbalance.value import Bytes, FaultsError, Text, Value
 
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
-def _check_filename(value: str) -> str:
-    if not value:
-        raise ValueError("is empty; give the name that readers shall see")
-    if (fault := fault_in_file_name(value)) is not None:
-        raise ValueError(fault)
-    if "/" in value or "\\" in value or value in (".", ".."):
-        raise ValueError("holds a path; give the last part of it only")
-    if len(value.encode()) > _LONGEST_NAME:
-        raise ValueError(f"has more than {_LONGEST_NAME} octets; shorten it")
-    return value
+def _without(fault_in: Callable[[str], str | None]) -> AfterValidator:
+    def check(value: str) -> str:
+        if (fault := fault_in(value)) is not None:
+            raise ValueError(fault)
+        return value
 
-
-def _check_content_type(value: str) -> str:
-    found = _CONTENT_TYPE.fullmatch(value)
-    if found is None:
-        raise ValueError("is no content type; write it as type/subtype, like image/png")
-    if found["type"].lower() == "multipart":
-        raise ValueError("is a container, not a file; attach its parts one by one")
-    if _OURS.search(found["rest"]):
-        raise ValueError("has a name or boundary in it; use filename for the name")
-    return value
-
-
-def _check_content_id(value: str) -> str:
-    if (fault := fault_in_line(value)) is not None:
-        raise ValueError(fault)
-    if not _CONTENT_ID.fullmatch(value):
-        raise ValueError(
-            "must be 1 to 200 ASCII characters without spaces and angle brackets"
-        )
-    return value
+    return AfterValidator(check)
 
 
 def guess_content_type(filename: str) -> str:
@@ -92,10 +56,10 @@ class Attachment(Value):
     """
 
     content: Bytes
-    filename: Annotated[Text, AfterValidator(_check_filename)]
-    content_type: Annotated[Text, AfterValidator(_check_content_type)] = _UNKNOWN_TYPE
+    filename: Annotated[Text, _without(fault_in_filename)]
+    content_type: Annotated[Text, _without(fault_in_content_type)] = _UNKNOWN_TYPE
     inline: Annotated[bool, Strict()] = False
-    content_id: Annotated[Text, AfterValidator(_check_content_id)] | None = None
+    content_id: Annotated[Text, _without(fault_in_content_id)] | None = None
 
     if TYPE_CHECKING:
 
@@ -113,17 +77,14 @@ class Attachment(Value):
     @classmethod
     def _fill(cls, value: Any) -> Any:
         if isinstance(value, os.PathLike):
-            return _from_file(Path(value))
-        if not isinstance(value, dict):
-            return value
-        name = value.get("filename")
-        if not isinstance(name, str):
+            value = _from_file(Path(value))
+        if not isinstance(value, dict) or not isinstance(value.get("filename"), str):
             return value
         filled = dict(value)
         if filled.get("content_type") is None:
-            filled["content_type"] = guess_content_type(name)
+            filled["content_type"] = guess_content_type(filled["filename"])
         if filled.get("inline") is True and filled.get("content_id") is None:
-            filled["content_id"] = _id_from(name)
+            filled["content_id"] = _id_from(filled["filename"])
         return filled
 
     @classmethod
@@ -167,7 +128,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _id_from(filename: str) -> str:
-    if not _CONTENT_ID.fullmatch(filename):
+    if fault_in_content_id(filename) is not None:
         fault = (
             "is missing, and the file name cannot stand in for it; give one of ASCII "
             'characters without spaces, and write <img src="cid:..."> with it'

@@ -17,13 +17,11 @@ from mailbalance.address import Address
 from mailbalance.attachment import Attachment
 from mailbalance.characters import fault_in_body, fault_in_line
 from mailbalance.frozen import FrozenDict
+from mailbalance.mime import heading
 from mailbalance.value import FaultsError, Text
 
 #: Characters. Source: Mailtrap's API, field "category" (reference read 2026-11).
 _LONGEST_CATEGORY = 255
-
-#: msg-id of RFC 5322 section 3.6.4, without comments and quoted parts.
-_MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,400}@[!-;=?A-~]{1,400}>")
 
 
 def _one_or_many(value: Any) -> Any:
@@ -66,7 +64,7 @@ def _category(value: str) -> str:
 
 def _message_id(value: str) -> str:
     full = value if value.startswith("<") else f"<{value}>"
-    if not _MESSAGE_ID.fullmatch(full):
+    if not header_rules.is_message_id(full):
         raise ValueError(
             "must look like <unique.part@example.com>: printable ASCII without spaces"
         )
@@ -82,7 +80,7 @@ def _headers(value: Any) -> FrozenDict[str, str]:
         if not isinstance(name, str) or not isinstance(text, str):
             faults.append((f"[{at}]", "must be text (str), name and value"))
             continue
-        fault = header_fault(name, text)
+        fault = heading.header_fault(name, text)
         if fault is None and name.lower() in seen:
             fault = "is given twice, in upper and lower case; keep one"
         if fault is not None:
@@ -91,17 +89,6 @@ def _headers(value: Any) -> FrozenDict[str, str]:
     if faults:
         raise FaultsError(faults)
     return FrozenDict(value)
-
-
-def header_fault(name: str, value: str) -> str | None:
-    """Say why a message cannot carry this extra header, or ``None`` when it can."""
-    fault = header_rules.fault_in_name(name) or header_rules.fault_in_value(name, value)
-    if fault is None and header_rules.holds_addresses(name):
-        try:
-            Address.parse(value)
-        except ValueError as error:
-            return str(error)
-    return fault
 
 
 def _place(name: str, at: int) -> str:

@@ -19,6 +19,9 @@ LONGEST_LINE = 998
 #: Characters of one stretch without white space that surely fit in one line.
 LONGEST_STRETCH = 900
 
+#: msg-id of RFC 5322 section 3.6.4, without comments and quoted parts.
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]{1,400}@[!-;=?A-~]{1,400}>")
+
 _USE = {
     "from": "from_",
     "to": "to",
@@ -96,6 +99,11 @@ _STRUCTURED = frozenset(
 def is_name(name: str) -> bool:
     """Whether it has the form of a header name."""
     return _NAME.fullmatch(name) is not None
+
+
+def is_message_id(value: str) -> bool:
+    """Whether it has the form of a Message-ID, with its angle brackets."""
+    return _MESSAGE_ID.fullmatch(value) is not None
 
 
 def fault_in_name(name: str) -> str | None:

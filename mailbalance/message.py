@@ -12,13 +12,14 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from pydantic import AwareDatetime, model_validator
 
 from mailbalance import fields, mime
 from mailbalance.address import Address
 from mailbalance.attachment import Attachment
+from mailbalance.envelope import Envelope
 from mailbalance.errors import MessageError
 from mailbalance.frozen import FrozenDict
 from mailbalance.options import MailtrapOptions, Option, SesOptions
@@ -35,22 +36,12 @@ T = TypeVar("T")
 AddressLike = str | Address
 Addresses = AddressLike | Iterable[AddressLike]
 
-#: Fields that a raw message also says itself; replacing one means writing it anew.
-_CONTENT = frozenset(
-    [
-        "from_",
-        "to",
-        "cc",
-        "reply_to",
-        "subject",
-        "text",
-        "html",
-        "headers",
-        "attachments",
-        "message_id",
-        "date",
-    ]
-)
+#: Header fields that are added to a raw message when it lacks them.
+_ADDABLE = frozenset(["from_", "to", "cc", "reply_to", "subject", "message_id", "date"])
+
+#: What a raw message says in its body or all over its header: replacing one of these
+#: means writing the message anew.
+_WRITTEN = frozenset(["text", "html", "headers", "attachments"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +164,28 @@ class Message(Value):
         Two threads may both make it, and both get the one that was kept first. It stays
         out of comparisons, copies with changes and JSON.
         """
-        kept: dict[str, T] = self.__dict__
+        kept = cast("dict[str, T]", self.__dict__)
         try:
             return kept[name]
         except KeyError:
             return kept.setdefault(name, make())
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Self:
+        """Copy, with changes that are checked as construction checks them.
+
+        A changed copy is a new message with a stamp of its own, unless ``message_id`` and
+        ``date`` were given. Of a raw message, header fields it lacks can be added; what it
+        says itself can be replaced only when the fields say all of it.
+
+        Raises:
+            MessageError: When the changed message would be wrong.
+        """
+        if update and self.raw is not None and "raw" not in update:
+            kept = _raw_after(vars(self), self.raw, self.unrepresented, update)
+            update = {**update, "raw": kept}
+        return super().model_copy(update=update, deep=deep)
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
@@ -207,21 +215,31 @@ class Message(Value):
             MessageError: When it is no message, or the result would be wrong.
         """
         parsed = mime.parse(source)
-        replaced = sorted(_CONTENT & overrides.keys())
-        if replaced and parsed.unrepresented:
-            raise MessageError(
-                f"{', '.join(replaced)}: cannot be replaced, since the message holds more "
-                f"than the fields can say: {' '.join(parsed.unrepresented)}"
-            )
-        origin = {} if replaced else {"raw": parsed.raw}
-        return cls(
-            **{
-                **parsed.fields,
-                **origin,
-                "unrepresented": parsed.unrepresented,
-                **overrides,
-            }
+        raw = parsed.raw
+        if raw is not None:
+            raw = _raw_after(parsed.fields, raw, parsed.unrepresented, overrides)
+        found = {**parsed.fields, "raw": raw, "unrepresented": parsed.unrepresented}
+        return cls(**{**found, **overrides})
+
+
+def _raw_after(
+    said: Mapping[str, Any],
+    raw: bytes,
+    unrepresented: tuple[str, ...],
+    changes: Mapping[str, Any],
+) -> bytes | None:
+    """Give the original bytes as long as they stay true under the changes."""
+    replaced = [name for name in changes if name in _ADDABLE and said[name]]
+    replaced += [name for name in changes if name in _WRITTEN]
+    if not replaced:
+        return raw
+    if unrepresented:
+        raise MessageError(
+            f"{', '.join(sorted(replaced))}: cannot be replaced, since the message holds "
+            f"more than the fields can say ({' '.join(unrepresented)}); change it where it "
+            "is made, or give more recipients as bcc"
         )
+    return None
 
 
 def _faults(message: Message) -> Iterable[str]:
@@ -247,39 +265,3 @@ def _stamp(message: Message) -> Stamp:
         message.message_id or f"<{uuid.uuid4().hex}@{domain}>",
         mime.date_value(message.date or datetime.now(UTC)),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Who a message goes to and comes from, apart from its headers.
-
-    Attributes:
-        sender: The addr-spec that bounces go to.
-        recipients: The addr-specs, each once, at least one.
-    """
-
-    sender: str
-    recipients: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if not self.recipients:
-            raise MessageError("to: has no recipient, nor have cc and bcc; give one")
-
-    @classmethod
-    def of(cls, message: Message) -> Envelope:
-        """Read it off a message: To, Cc, Bcc in this order, each mailbox once.
-
-        Raises:
-            MessageError: When From is missing, or every recipient.
-        """
-        if message.from_ is None:
-            raise MessageError("from_: is missing; give it, or set MAILBALANCE_FROM")
-        seen: dict[tuple[str, str], str] = {}
-        for address in (*message.to, *message.cc, *message.bcc):
-            local, _, domain = address.email.rpartition("@")
-            seen.setdefault((local, domain.lower()), address.email)
-        return cls(message.from_.email, tuple(seen.values()))
-
-    def only(self, recipients: Iterable[str]) -> Envelope:
-        """Give the same envelope for some of its recipients."""
-        return Envelope(self.sender, tuple(recipients))

@@ -7,6 +7,9 @@ what a parameter means.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
+
+from mailbalance import charsets, encoded_words
 
 _PLAIN = re.compile(r"[ !#-\[\]-~]+")
 _ATTRIBUTE_CHARS = frozenset(
@@ -25,3 +28,53 @@ def write(name: str, value: str) -> str:
     if _PLAIN.fullmatch(value) and "=?" not in value and value == value.strip():
         return f'{name}="{value}"'
     return f"{name}*=utf-8''" + "".join(_PERCENT[b] for b in value.encode())
+
+
+#: Characters of a header that are looked at; more is no header but an attack.
+_LONGEST = 65_536
+
+_PARAMETER = re.compile(r';\s*([^\s=;"*]+)(\*\d*\*?)?\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def read(value: str) -> tuple[str, dict[str, str]]:
+    """Give a header's main value and its parameters, names in lower case; never raises.
+
+    Continuations and charsets of RFC 2231 are put together; encoded words, which many
+    writers put into quoted values against RFC 2047, are decoded.
+    """
+    value = value[:_LONGEST]
+    main = value.partition(";")[0].partition("(")[0].strip().lower()
+    plain: dict[str, str] = {}
+    extended: dict[str, dict[int, tuple[str, bool]]] = {}
+    for found in _PARAMETER.finditer(value):
+        name, mark, text = found[1].lower(), found[2], _unquoted(found[3].strip())
+        if mark is None:
+            plain.setdefault(name, encoded_words.decode(text)[0])
+            continue
+        number = mark.strip("*")
+        at = int(number) if number.isascii() and number[:4].isdigit() and number else 0
+        extended.setdefault(name, {}).setdefault(at, (text, mark.endswith("*")))
+    joined = {name: _joined(pieces) for name, pieces in extended.items()}
+    return main, {**plain, **joined}
+
+
+def _unquoted(text: str) -> str:
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return _ESCAPED.sub(r"\1", text[1:-1])
+    return text
+
+
+def _joined(pieces: dict[int, tuple[str, bool]]) -> str:
+    """Join the pieces of one parameter; the first names the charset (RFC 2231, 4.1)."""
+    charset, raw = "utf-8", b""
+    for at, (text, percent) in sorted(pieces.items()):
+        if not percent:
+            raw += text.encode("utf-8", "replace")
+            continue
+        if at == min(pieces) and text.count("'") >= 2:
+            charset = text.partition("'")[0]
+            raw += unquote_to_bytes(text.split("'", 2)[2])
+        else:
+            raw += unquote_to_bytes(text)
+    return charsets.decode(raw, charset)[0]

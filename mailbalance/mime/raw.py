@@ -7,16 +7,13 @@ any reading of what the message says (``reader``).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 
 from mailbalance.mime.transfer import crlf
 
 #: Headers that must not leave: hidden recipients, and instructions to one provider, which
 #: ``from_mime`` has read into the options so that each backend can say them its own way.
-_DROPPED = re.compile(
-    rb"(?:bcc|resent-bcc|x-ses-[^:]*|x-mt-[^:]*)[ \t]*:", re.IGNORECASE
-)
-_MESSAGE_ID = re.compile(rb"message-id[ \t]*:", re.IGNORECASE)
-_DATE = re.compile(rb"date[ \t]*:", re.IGNORECASE)
+_DROPPED = re.compile(rb"bcc|resent-bcc|x-ses-.*|x-mt-.*", re.DOTALL)
 _FIELD = re.compile(rb"[^\r\n]*(?:\r\n[ \t][^\r\n]*)*(?:\r\n|\Z)")
 
 
@@ -33,18 +30,39 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return fields, data[at + 2 :]
 
 
-def render(source: bytes, *, message_id: str, date: str) -> bytes:
+def render(source: bytes, known: Mapping[str, str], replaced: Collection[str]) -> bytes:
     """Give a raw message with CRLF line ends, without what must not leave.
 
     Args:
         source: The original bytes.
-        message_id: Added when the message has no Message-ID.
-        date: Added when the message has no Date.
+        known: Header values, encoded and folded, to add where the message has none.
+        replaced: Which of them, in lower case, to take even where it has one: its own
+            could not be read.
     """
-    fields, body = split(crlf(source))
-    kept = [field for field in fields if not _DROPPED.match(field)]
-    if not any(map(_MESSAGE_ID.match, kept)):
-        kept.insert(0, f"Message-ID: {message_id}\r\n".encode())
-    if not any(map(_DATE.match, kept)):
-        kept.insert(0, f"Date: {date}\r\n".encode())
-    return b"".join([*kept, b"\r\n", body])
+    fields, body = split(crlf(without_envelope_line(source)))
+    gone = {name.encode() for name in replaced}
+    named = [(name_of(field), field) for field in fields]
+    kept = [
+        (name, field)
+        for name, field in named
+        if name not in gone and not _DROPPED.fullmatch(name)
+    ]
+    there = {name for name, _ in kept}
+    added = [
+        f"{name}: {value}\r\n".encode("ascii")
+        for name, value in known.items()
+        if value and name.lower().encode() not in there
+    ]
+    return b"".join([*added, *(field for _, field in kept), b"\r\n", body])
+
+
+def name_of(field: bytes) -> bytes:
+    """Give a field's name in lower case; of a line without a colon, all of it."""
+    return field.partition(b":")[0].strip(b" \t\r\n").lower()
+
+
+def without_envelope_line(data: bytes) -> bytes:
+    """Drop the line that mbox files put before a message (RFC 4155)."""
+    if data.startswith((b"From ", b">From ")):
+        return re.split(rb"\r\n?|\n", data, maxsplit=1)[-1]
+    return data

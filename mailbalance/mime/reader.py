@@ -1,20 +1,223 @@
-"""Stub, being built."""
+"""A finished MIME message to the fields of a Message, and what those cannot say.
+
+What lives here: which part is the text, which the HTML, which a file. What must not: the
+form of bytes (``structure``), headers (``heading``).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mailbalance import charsets, file_rules
+from mailbalance.errors import MessageError
+from mailbalance.mime import heading, parameters, raw, structure, transfer
+from mailbalance.mime.structure import Part
+
+if TYPE_CHECKING:
+    from email.message import Message as StdlibMessage
+
+_ENDINGS = {
+    "message/rfc822": "eml",
+    "image/jpeg": "jpg",
+    "image/svg+xml": "svg",
+    "text/plain": "txt",
+    "application/octet-stream": "bin",
+}
+_UNFIT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]+"
+)
+_LINE_END = re.compile("\r\n?")
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a message says."""
+    """What a message says.
+
+    Attributes:
+        fields: Keyword arguments of ``Message``.
+        raw: The original bytes, unless the fields say all there is to say of an object.
+        unrepresented: What the fields cannot say, one sentence each.
+    """
 
     fields: dict[str, Any]
     raw: bytes | None
     unrepresented: tuple[str, ...]
 
 
-def parse(source: Any) -> Parsed:
-    """Take apart."""
-    raise NotImplementedError
+def parse(source: bytes | bytearray | memoryview | str | StdlibMessage) -> Parsed:
+    """Take a message apart.
+
+    Raises:
+        MessageError: When it is none, or nests too deep.
+    """
+    original = _as_bytes(source)
+    root = structure.read(transfer.crlf(raw.without_envelope_line(original)))
+    if not root.fields:
+        raise MessageError(
+            "the message does not begin with header fields; give all of it"
+        )
+    fields, notes = heading.read(root)
+    content = _Content(notes)
+    content.take(root, _Place())
+    fields |= content.result()
+    unrepresented = tuple(dict.fromkeys(notes))
+    said = bool(fields["text"] or fields["html"]) and not unrepresented
+    whole = said and not isinstance(source, (bytes, bytearray, memoryview, str))
+    return Parsed(fields, None if whole else original, unrepresented)
+
+
+def _as_bytes(source: Any) -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, str):
+        return source.encode(
+            "utf-8", "surrogateescape" if _escaped(source) else "replace"
+        )
+    policy = getattr(source, "policy", None)
+    if policy is None or not hasattr(source, "as_bytes"):
+        kind = type(source).__name__
+        raise MessageError(
+            f"a {kind} is no message; give bytes or an email.message object"
+        )
+    # 998 and not the default 78: below it the stdlib folds inside addresses and URLs.
+    options = {"linesep": "\r\n", "max_line_length": 998, "raise_on_defect": False}
+    if hasattr(policy, "utf8"):
+        options["utf8"] = True
+    try:
+        return bytes(source.as_bytes(policy=policy.clone(**options)))
+    except Exception as error:  # its generator raises anything, down to KeyError
+        reason = f"{type(error).__name__}"
+        raise MessageError(f"the stdlib cannot write this message: {reason}") from error
+
+
+def _escaped(text: str) -> bool:
+    return all("\udc80" <= c <= "\udcff" for c in text if "\ud800" <= c <= "\udfff")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a part stands: in which alternatives, beside which HTML."""
+
+    alternatives: tuple[int, ...] = ()
+    related: bool = False
+
+
+@dataclass(slots=True)
+class _Content:
+    """Collects text, HTML and files from a tree of parts."""
+
+    notes: list[str]
+    text: str | None = None
+    html: str | None = None
+    files: list[dict[str, Any]] = field(default_factory=list)
+    _where: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _choices: int = 0
+
+    def take(self, part: Part, place: _Place) -> None:
+        self.notes += part.notes
+        kind, _, subtype = part.content_type.partition("/")
+        if kind != "multipart" or not part.parts:
+            self._leaf(part, place)
+            return
+        inner = place
+        if subtype == "alternative":
+            self._choices += 1
+            inner = _Place((*place.alternatives, self._choices), place.related)
+        elif subtype == "related":
+            inner = _Place(place.alternatives, related=True)
+        elif subtype != "mixed":
+            self.notes.append(f"It is wrapped as {part.content_type}.")
+        for child in part.parts:
+            self.take(child, inner)
+
+    def _leaf(self, part: Part, place: _Place) -> None:
+        shown, named = parameters.read(part.get("content-disposition"))
+        name = named.get("filename") or part.params.get("name", "")
+        slot = {"text/plain": "text", "text/html": "html"}.get(part.content_type)
+        if slot is not None and shown != "attachment" and not name:
+            self._body(part, slot, place)
+            return
+        if place.alternatives and not place.related and shown != "attachment":
+            self.notes.append(f"It has an alternative of type {part.content_type}.")
+            return
+        self._file(part, name, inline=shown == "inline" or place.related)
+
+    def _body(self, part: Part, slot: str, place: _Place) -> None:
+        if slot in self._where:
+            self.notes.append(f"It has a second {part.content_type} part.")
+            return
+        data, sound = part.decoded()
+        text, exact = charsets.decode(data, part.params.get("charset", ""))
+        if not (sound and exact):
+            self.notes.append(
+                f"It has bytes in its {part.content_type} part that are no text."
+            )
+        self._where[slot] = place.alternatives
+        if slot == "text":
+            self.text = _LINE_END.sub("\n", text)
+        else:
+            self.html = _LINE_END.sub("\n", text)
+
+    def _file(self, part: Part, name: str, *, inline: bool) -> None:
+        content, sound = part.decoded()
+        if not sound:
+            self.notes.append("It has a file whose encoding is broken.")
+        content_type = self._content_type(part)
+        number = len(self.files) + 1
+        filename = self._filename(name, f"part-{number}.{_ending(content_type)}")
+        content_id = part.get("content-id").strip().removeprefix("<").removesuffix(">")
+        if content_id and not self._is_new_id(content_id):
+            self.notes.append("It has a file whose Content-ID is used twice or no id.")
+            content_id = ""
+        self.files.append(
+            {
+                "content": content,
+                "filename": filename,
+                "content_type": content_type,
+                "inline": inline and bool(content_id),
+                "content_id": content_id or None,
+            }
+        )
+
+    def _content_type(self, part: Part) -> str:
+        kept = {k: v for k, v in part.params.items() if k not in ("name", "boundary")}
+        full = "".join([part.content_type, *(f'; {k}="{v}"' for k, v in kept.items())])
+        for content_type in (full, part.content_type):
+            if file_rules.fault_in_content_type(content_type) is None:
+                return content_type
+        self.notes.append("It has a file of a type that we cannot write.")
+        return "application/octet-stream"
+
+    def _filename(self, name: str, default: str) -> str:
+        clean = _UNFIT.sub("", re.split(r"[/\\]", name)[-1]).strip()
+        while len(clean.encode()) > file_rules.LONGEST_FILENAME:
+            clean = clean[1:]
+        if name and clean != name:
+            self.notes.append(
+                "It has a file name that we cannot write; it was shortened."
+            )
+        return clean if file_rules.fault_in_filename(clean) is None else default
+
+    def _is_new_id(self, content_id: str) -> bool:
+        known = [file["content_id"] for file in self.files]
+        return content_id not in known and not file_rules.fault_in_content_id(
+            content_id
+        )
+
+    def result(self) -> dict[str, Any]:
+        """Give the fields of a Message."""
+        text, html = self._where.get("text"), self._where.get("html")
+        if text is not None and html is not None and not set(text) & set(html):
+            self.notes.append("It shows text and HTML one after the other.")
+        return {"text": self.text, "html": self.html, "attachments": tuple(self.files)}
+
+
+def _ending(content_type: str) -> str:
+    kind = content_type.partition(";")[0].lower()
+    return (
+        _ENDINGS.get(kind)
+        or re.sub("[^a-z0-9]", "", kind.partition("/")[2])[:8]
+        or "bin"
+    )

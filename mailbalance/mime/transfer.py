@@ -43,10 +43,7 @@ def is_seven_bit(data: bytes) -> bool:
 
 def encode_text(text: str) -> tuple[str, bytes]:
     """Give the cheapest encoding that is valid for a text, and the encoded bytes."""
-    if "\r" in text:
-        text = _ENDING.sub("\r\n", text)
-    else:
-        text = text.replace("\n", "\r\n")
+    text = _ENDING.sub("\r\n", text) if "\r" in text else text.replace("\n", "\r\n")
     data = text.encode()
     if is_seven_bit(data):
         return "7bit", data

@@ -61,8 +61,7 @@ def render(message: Message) -> bytes:
 
 def _render(message: Message) -> bytes:
     if message.raw is not None:
-        stamp = message.stamp()
-        return raw.render(message.raw, message_id=stamp.message_id, date=stamp.date)
+        return _completed(message, message.raw)
     if not (message.text or message.html):
         raise MessageError(
             "text: is empty, and so is html; a template has no MIME form"
@@ -74,24 +73,36 @@ def _render(message: Message) -> bytes:
 
 
 def _head(message: Message) -> Iterator[str]:
-    stamp = message.stamp()
-    if message.from_ is not None:
-        yield folding.field("From", folding.encode_addresses("From", [message.from_]))
-    for name, addresses in (
-        ("To", message.to),
-        ("Cc", message.cc),
-        ("Reply-To", message.reply_to),
-    ):
-        if addresses:
-            yield folding.field(name, folding.encode_addresses(name, addresses))
-    if message.subject:
-        yield folding.field(
-            "Subject", folding.encode_header_value("Subject", message.subject)
-        )
-    yield f"Date: {stamp.date}\r\nMessage-ID: {stamp.message_id}\r\n"
+    for name, value in _main_fields(message).items():
+        if value:
+            yield folding.field(name, value)
     for name, value in message.headers.items():
         yield folding.field(name, folding.encode_header_value(name, value))
     yield "MIME-Version: 1.0\r\n"
+
+
+def _main_fields(message: Message) -> dict[str, str]:
+    """The header fields every message has, encoded; empty where there is nothing."""
+    stamp = message.stamp()
+    sender = () if message.from_ is None else (message.from_,)
+    return {
+        "From": folding.encode_addresses("From", sender),
+        "To": folding.encode_addresses("To", message.to),
+        "Cc": folding.encode_addresses("Cc", message.cc),
+        "Reply-To": folding.encode_addresses("Reply-To", message.reply_to),
+        "Subject": folding.encode_header_value("Subject", message.subject),
+        "Date": stamp.date,
+        "Message-ID": stamp.message_id,
+    }
+
+
+def _completed(message: Message, source: bytes) -> bytes:
+    unread = [
+        name
+        for name, value in (("message-id", message.message_id), ("date", message.date))
+        if value is None
+    ]
+    return raw.render(source, _main_fields(message), unread)
 
 
 def _content(message: Message) -> _Part:
@@ -120,10 +131,11 @@ def _text_part(subtype: str, text: str) -> _Part:
 def _file_part(file: Attachment) -> _Part:
     content_type, encoding, body = _encoded(file)
     shown = "inline" if file.inline else "attachment"
+    name = parameters.write("filename", file.filename)
     headers = (
         f"Content-Type: {content_type}\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n"
-        f"Content-Disposition: {shown};\r\n {parameters.write('filename', file.filename)}\r\n"
+        f"Content-Disposition: {shown};\r\n {name}\r\n"
     )
     if file.content_id is not None:
         headers += f"Content-ID: <{file.content_id}>\r\n"

@@ -1,0 +1,126 @@
+"""Address headers of real mail: lists, groups, comments, folded and encoded names.
+
+What lives here: cutting such a header into mailboxes. What must not: judging an address;
+``mailbalance.address`` does, strictly, and what fails there is reported, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mailbalance import encoded_words
+from mailbalance.address import Address
+from mailbalance.characters import fault_in_line
+from mailbalance.errors import MessageError
+
+#: Characters of a header that are looked at; 64 KiB hold over a thousand addresses.
+LONGEST = 65_536
+
+_TOKEN = re.compile(
+    r"""(?P<word>=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=)
+      | (?P<quoted>"(?:[^"\\]|\\.)*")
+      | (?P<angle><[^<>]*>)
+      | (?P<mark>[(),;:\\])
+      | (?P<text>[^"<>(),;:\\=]+|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(slots=True)
+class Mailboxes:
+    """What an address header holds.
+
+    Attributes:
+        addresses: Those that can be read.
+        grouped: Whether some stand in a named group.
+        unreadable: How many entries are no address we can write.
+    """
+
+    addresses: list[Address] = field(default_factory=list)
+    grouped: bool = False
+    unreadable: int = 0
+
+
+@dataclass(slots=True)
+class _Entry:
+    pieces: list[tuple[bool, str]] = field(default_factory=list)
+    angle: str | None = None
+    comment: str = ""
+    grouped: bool = False
+
+    def __bool__(self) -> bool:
+        return self.angle is not None or bool(self.written())
+
+    def written(self) -> str:
+        """What stands outside angles and comments, quotes included."""
+        return "".join(token for _, token in self.pieces).strip()
+
+    def name(self) -> str:
+        """The display name, with quotes undone but encoded words not yet."""
+        if any(token.strip() for quoted, token in self.pieces if not quoted):
+            return "".join(
+                _bare(quoted, token) for quoted, token in self.pieces
+            ).strip()
+        return "".join(_bare(quoted, token) for quoted, token in self.pieces if quoted)
+
+
+def _bare(quoted: bool, token: str) -> str:
+    return _ESCAPED.sub(r"\1", token[1:-1]) if quoted else token
+
+
+def read(value: str) -> Mailboxes:
+    """Read an address header; never raises."""
+    result = Mailboxes()
+    for entry in _entries(value[:LONGEST]):
+        result.grouped |= entry.grouped
+        address = _address(entry)
+        if address is None:
+            result.unreadable += 1
+        else:
+            result.addresses.append(address)
+    result.unreadable += len(value) > LONGEST
+    return result
+
+
+def _entries(value: str) -> Iterator[_Entry]:
+    entry, group, depth = _Entry(), False, 0
+    for found in _TOKEN.finditer(value):
+        piece, kind = found[0], found.lastgroup
+        if depth or piece == "(":
+            depth += (piece == "(") - (piece == ")")
+            entry.comment += piece
+        elif piece in (",", ";"):
+            if entry:
+                yield entry
+            group = group and piece == ","
+            entry = _Entry(grouped=group)
+        elif piece == ":" and entry.angle is None:
+            entry, group = _Entry(grouped=True), True
+        elif kind == "angle" and entry.angle is None:
+            entry.angle = piece[1:-1].strip()
+        else:
+            entry.pieces.append((kind == "quoted", piece))
+    if entry:
+        yield entry
+
+
+def _address(entry: _Entry) -> Address | None:
+    bare = entry.angle is None
+    email = entry.written() if entry.angle is None else entry.angle
+    name, exact = encoded_words.decode(
+        _comment(entry.comment) if bare else entry.name()
+    )
+    if not exact or fault_in_line(name) is not None:
+        return None
+    try:
+        return Address(email=encoded_words.decode(email)[0], name=name)
+    except MessageError:
+        return None
+
+
+def _comment(comment: str) -> str:
+    """The name of an address written as ``ana@example.com (Ana)``, an old form."""
+    return comment.strip().removeprefix("(").removesuffix(")").strip()

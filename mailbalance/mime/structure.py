@@ -1,0 +1,115 @@
+"""Bytes to a tree of parts; forgiving, linear, and never deeper than a bound.
+
+What lives here: header fields, bodies, multiparts (RFC 2046 section 5.1). What must not:
+what any of it means (``reader``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from mailbalance.errors import MessageError
+from mailbalance.mime import parameters, raw, transfer
+
+#: Containers in containers; real mail has under ten (reliability: 50 is the bound).
+DEEPEST = 50
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+_FOLD = re.compile(rb"\r\n(?=[ \t])")
+_TYPE = re.compile(r"[!#-'*+.0-9A-Z^_`a-z{|}~-]+/[!#-'*+.0-9A-Z^_`a-z{|}~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part, or the whole message.
+
+    Attributes:
+        fields: Header fields in order: name in lower case, unfolded value, raw text.
+        body: The bytes between its header and the next boundary, still encoded.
+        content_type: In lower case, without parameters.
+        params: Parameters of the content type.
+        parts: What a multipart contains.
+        notes: What is wrong with its form.
+    """
+
+    fields: tuple[tuple[str, str], ...]
+    body: bytes
+    content_type: str
+    params: dict[str, str]
+    parts: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def get(self, name: str) -> str:
+        """Give a field's first value, or ``""``."""
+        return next((value for key, value in self.fields if key == name), "")
+
+    def decoded(self) -> tuple[bytes, bool]:
+        """Give the body without its transfer encoding, and whether that was sound."""
+        return transfer.decode(self.body, self.get("content-transfer-encoding"))
+
+
+def read(data: bytes, *, default: str = "text/plain", depth: int = 0) -> Part:
+    """Read a message or part with CRLF line ends.
+
+    Raises:
+        MessageError: When containers nest too deep.
+    """
+    if depth > DEEPEST:
+        raise MessageError(
+            f"the message nests more than {DEEPEST} containers; flatten it"
+        )
+    lines, body = raw.split(data)
+    fields, notes = _fields(lines)
+    declared = next((v for k, v in fields if k == "content-type"), "")
+    content_type, params = parameters.read(declared)
+    if not _TYPE.fullmatch(content_type):
+        notes += ["It has a Content-Type that cannot be read."] if declared else []
+        content_type = default
+    if not content_type.startswith("multipart/"):
+        return Part(fields, body, content_type, params, (), tuple(notes))
+    pieces = _pieces(body, params.get("boundary", ""))
+    if not pieces:
+        notes.append("It has a multipart container without its boundaries.")
+        return Part(fields, body, "text/plain", {}, (), tuple(notes))
+    inner = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
+    parts = tuple(read(piece, default=inner, depth=depth + 1) for piece in pieces)
+    return Part(fields, b"", content_type, params, parts, tuple(notes))
+
+
+def _fields(lines: list[bytes]) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+    fields: list[tuple[str, str]] = []
+    notes: list[str] = []
+    for line in lines:
+        found = _FIELD.match(line)
+        if found is None:
+            notes.append("It has a line in its header that is no header field.")
+            continue
+        value = _FOLD.sub(b"", found[2]).strip(b" \t\r\n")
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("utf-8", "replace")
+            notes.append("It has bytes in its header that are no text.")
+        fields.append((found[1].decode("ascii").lower(), text))
+    return tuple(fields), notes
+
+
+def _pieces(body: bytes, boundary: str) -> list[bytes]:
+    mark = boundary.rstrip(" ").encode("utf-8", "replace")
+    if not mark:
+        return []
+    delimiter = re.compile(
+        rb"(?:\A|\r\n)--" + re.escape(mark) + rb"(--)?[ \t]*(?=\r\n|\Z)"
+    )
+    pieces: list[bytes] = []
+    start: int | None = None
+    for found in delimiter.finditer(body):
+        if start is not None:
+            pieces.append(body[start : max(start, found.start())])
+        start = None if found[1] else found.end() + 2
+        if found[1]:
+            break
+    if start is not None:
+        pieces.append(body[start:])
+    return pieces
