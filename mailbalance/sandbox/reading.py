@@ -10,15 +10,18 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formataddr, getaddresses, parseaddr
+from email.utils import getaddresses, parseaddr, quote
 from typing import Any
 
 Json = dict[str, Any]
+
+_SPECIAL = re.compile(r'[()<>\[\]:;@\\,."]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,19 @@ def read(door: str, raw: bytes, recipients: tuple[str, ...]) -> Parsed:
 def read_mime(
     raw: bytes, recipients: Iterable[str], variables: Mapping[str, str] | None = None
 ) -> Parsed:
-    """Read a MIME message; ``variables`` take the place of those in its headers."""
+    """Read a MIME message; ``variables`` take the place of those in its headers.
+
+    Rubbish gives empty parts, never an error; the raw bytes tell the rest.
+    """
+    try:
+        return _read_mime(raw, recipients, variables)
+    except Exception:  # noqa: BLE001 - on rubbish ``email`` raises IndexError and more
+        return Parsed(sender="", variables=variables or {})
+
+
+def _read_mime(
+    raw: bytes, recipients: Iterable[str], variables: Mapping[str, str] | None
+) -> Parsed:
     message = message_from_bytes(raw, policy=SMTP)
     to, cc = _addresses(message, "to"), _addresses(message, "cc")
     named = {parseaddr(a)[1].lower() for a in (*to, *cc)}
@@ -113,7 +128,16 @@ def mime_variables(message: Mapping[str, Any] | EmailMessage) -> dict[str, str]:
 
 def _addresses(message: EmailMessage, name: str) -> tuple[str, ...]:
     values = [str(value) for value in message.get_all(name, [])]
-    return tuple(formataddr(pair) for pair in getaddresses(values) if pair[1])
+    return tuple(_shown(*pair) for pair in getaddresses(values) if pair[1])
+
+
+def _shown(name: str, email: str) -> str:
+    # not formataddr: it encodes names that are not ASCII, and refuses such addresses
+    if not name:
+        return email
+    return (
+        f'"{quote(name)}" <{email}>' if _SPECIAL.search(name) else f"{name} <{email}>"
+    )
 
 
 def _body(message: EmailMessage, subtype: str) -> str | None:
@@ -180,7 +204,7 @@ def _read_mailtrap(request: Json) -> Parsed:
 
 
 def _mailtrap_address(address: Mapping[str, str]) -> str:
-    return formataddr((address.get("name") or "", address.get("email") or ""))
+    return _shown(address.get("name") or "", address.get("email") or "")
 
 
 def _mailtrap_file(attachment: Mapping[str, str]) -> File:

@@ -114,11 +114,11 @@ def address_fault(address: str) -> str | None:
     if not address.isascii():
         return "Local address contains control or whitespace"
     spec = parseaddr(address)[1]
-    local, at, domain = spec.rpartition("@")
-    if not at:
+    local, _, domain = spec.rpartition("@")
+    if not domain or "@" not in spec:
         return "Missing final '@domain'"
-    if not local or not domain:
-        return "Missing local part" if domain else "Missing domain"
+    if not local:
+        return "Missing local part"
     if re.search(r"[\x00-\x20\x7f]", spec):
         return "Local address contains control or whitespace"
     return None
