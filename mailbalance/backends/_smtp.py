@@ -1,0 +1,160 @@
+"""What every SMTP backend does the same way: rendered message in, receipt out.
+
+What lives here: the join of message, MIME and wire, and the checks of SMTP itself. What
+must not: a provider's host, header, limit or reply; each provider's file has those.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from mailbalance import mime
+from mailbalance.backend import Receipt
+from mailbalance.wire.smtp import Mail, path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailbalance.backend import Limits
+    from mailbalance.message import Envelope, Message
+    from mailbalance.wire.smtp import Accepted, Server, SmtpWire
+
+
+class SmtpBackend(ABC):
+    """One way to send by SMTP.
+
+    Attributes:
+        name: Its name in the split.
+        account: What quotas belong to.
+        limits: What the provider carries.
+    """
+
+    limits: Limits
+
+    def __init__(self, name: str, *, account: str) -> None:
+        self.name = name
+        self.account = account
+
+    # What each provider's file says
+
+    @abstractmethod
+    def where(self, message: Message) -> Server:
+        """Tell where this message goes, without credentials if they are not known yet."""
+
+    @abstractmethod
+    def wire(self, message: Message) -> SmtpWire:
+        """Give the wire for this message; may wait for credentials."""
+
+    async def awire(self, message: Message, *, timeout: float) -> SmtpWire:
+        """Do as ``wire`` does, without blocking the event loop."""
+        return self.wire(message)
+
+    @abstractmethod
+    def control_headers(self, message: Message) -> list[tuple[str, str]]:
+        """Give the provider's own headers for this message."""
+
+    @abstractmethod
+    def ids(self, reply: str) -> tuple[str, ...]:
+        """Read the provider's ids off the reply to the message."""
+
+    @abstractmethod
+    def unable(self, message: Message) -> str | None:
+        """Say what of this message has no form here, or ``None``."""
+
+    @abstractmethod
+    def wires(self) -> Iterable[SmtpWire]:
+        """Give every wire that was opened."""
+
+    def sender(self, message: Message, envelope: Envelope) -> str:
+        """Give the address that bounces go to."""
+        return envelope.sender
+
+    # What they all do
+
+    def refuses(self, message: Message, envelope: Envelope) -> str | None:
+        """Say why this backend cannot carry the message, or ``None`` when it can."""
+        if message.has_template():
+            return "stored templates cannot be used over SMTP"
+        if len(envelope.recipients) > self.limits.recipients:
+            return (
+                f"it has {len(envelope.recipients)} recipients, over the limit of "
+                f"{self.limits.recipients}"
+            )
+        if message.size() > self.limits.size:
+            return (
+                f"it has about {message.size():,} bytes, over the limit of "
+                f"{self.limits.size:,}"
+            )
+        if not all(each.isascii() for each in _addresses(message, envelope)):
+            return "an address has non-ASCII characters before the @"
+        return self.unable(message)
+
+    def preview(self, message: Message, envelope: Envelope) -> str:
+        """Show the dialogue it would hold, with no secret in it and nothing sent."""
+        server, mail = self.where(message), self._mail(message, envelope)
+        said = [
+            f"# {self.name}: {server.where}, tls={server.security}",
+            "AUTH PLAIN ****",
+            f"MAIL FROM:{path(mail.sender) if mail.sender else '<>'}",
+            *(f"RCPT TO:{path(each)}" for each in mail.recipients),
+            "DATA",
+            mail.wire.decode("utf-8", "backslashreplace").replace("\r\n", "\n") + ".",
+        ]
+        return "\n".join(said)
+
+    def send(self, message: Message, envelope: Envelope, *, timeout: float) -> Receipt:
+        """Make one attempt for the recipients of ``envelope``.
+
+        Raises:
+            DeliveryError: When it was not accepted, or may not have been.
+        """
+        ends = time.monotonic() + timeout
+        mail, wire = self._mail(message, envelope), self.wire(message)
+        accepted = wire.send(mail, timeout=ends - time.monotonic())
+        return self._receipt(message, accepted)
+
+    async def asend(
+        self, message: Message, envelope: Envelope, *, timeout: float
+    ) -> Receipt:
+        """Do as ``send`` does, without blocking the event loop."""
+        ends = time.monotonic() + timeout
+        mail = self._mail(message, envelope)
+        wire = await self.awire(message, timeout=timeout)
+        accepted = await wire.asend(mail, timeout=ends - time.monotonic())
+        return self._receipt(message, accepted)
+
+    def close(self) -> None:
+        """Close what ``send`` opened."""
+        for wire in self.wires():
+            wire.close()
+
+    async def aclose(self) -> None:
+        """Close what ``asend`` opened in the running event loop."""
+        for wire in self.wires():
+            await wire.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, account={self.account!r})"
+
+    def _mail(self, message: Message, envelope: Envelope) -> Mail:
+        content = mime.prepend(mime.render(message), self.control_headers(message))
+        return Mail(self.sender(message, envelope), envelope.recipients, content)
+
+    def _receipt(self, message: Message, accepted: Accepted) -> Receipt:
+        return Receipt(
+            outcome="partial" if accepted.refused else "accepted",
+            backend=self.name,
+            provider_ids=self.ids(accepted.reply.text),
+            message_id=message.stamp().message_id,
+            accepted=accepted.recipients,
+            refused=accepted.refused,
+        )
+
+
+def _addresses(message: Message, envelope: Envelope) -> Iterable[str]:
+    yield from (envelope.sender, *envelope.recipients)
+    for address in (message.from_, *message.to, *message.cc, *message.reply_to):
+        if address is not None:
+            yield address.email

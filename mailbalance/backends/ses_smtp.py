@@ -1,0 +1,292 @@
+"""Amazon SES by SMTP: hosts, credentials, headers, limits and replies.
+
+What lives here: all that is SES's own about SMTP. What must not: the dialogue itself, or
+asking AWS's files and services for keys; that is ``wire.aws``.
+
+Sources: Amazon SES Developer Guide, "Using the Amazon SES SMTP interface to send email",
+"Obtaining Amazon SES SMTP credentials", "Amazon SES SMTP issues" and "Service quotas";
+read 2026-11-23.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import os
+import re
+import threading
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from mailbalance.backend import Limits
+from mailbalance.backends import _ses_tags
+from mailbalance.backends._ses_smtp_replies import REPLIES
+from mailbalance.backends._smtp import SmtpBackend
+from mailbalance.backends._smtp_options import Problems, readable_ca, security
+from mailbalance.errors import ConfigError, TransientError, UnavailableError
+from mailbalance.wire.aws import AwsChain
+from mailbalance.wire.sigv4 import Keys
+from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from mailbalance.config import BackendSettings
+    from mailbalance.message import Envelope, Message
+
+LIMITS = Limits(
+    size=40_000_000,
+    recipients=50,
+    source="https://docs.aws.amazon.com/ses/latest/dg/quotas.html",
+    checked=date(2026, 11, 23),
+)
+
+#: SES ends a session that rests for about 10 s, and moves its hosts about.
+REUSE = Reuse(connections=8, messages=100, idle=8.0, age=300.0)
+
+OPTIONS = frozenset({"region", "tls", "configuration_set", "ca", "account"})
+
+_REGION = re.compile(r"[a-z0-9-]+")
+_OK_ID = re.compile(r"Ok ([0-9A-Za-z-]+)")
+
+_TEMPORARY = (
+    "temporary AWS credentials (with a session token) do not work over SMTP; set "
+    "SES_SMTP_USERNAME and SES_SMTP_PASSWORD, or use the ses backend"
+)
+
+
+class SesSmtpBackend(SmtpBackend):
+    """Sends through SES's SMTP servers.
+
+    Credentials are, in this order: those given; ``SES_SMTP_USERNAME`` and
+    ``SES_SMTP_PASSWORD``; a password derived from the AWS keys that botocore's chain finds
+    when the first message is sent.
+
+    Args:
+        name: Its name in the split.
+        region: AWS region; else as botocore finds it.
+        username: SMTP user name.
+        password: SMTP password.
+        access_key: IAM access key id, to derive SMTP credentials from.
+        secret_key: IAM secret key.
+        host: Replaces SES's host.
+        port: 587, 2587 or 25 (STARTTLS), 465 or 2465 (TLS at once).
+        tls: ``"starttls"``, ``"implicit"`` or ``"off"`` instead of what the port implies.
+        configuration_set: For messages that name none.
+        ca: Path of a PEM file to trust instead of the system's certificates.
+        account: What quotas belong to.
+        environ: Replaces the environment of the process.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+
+    limits = LIMITS
+
+    def __init__(
+        self,
+        name: str = "ses-smtp",
+        *,
+        region: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+        host: str | None = None,
+        port: int = 587,
+        tls: str | None = None,
+        configuration_set: str | None = None,
+        ca: str | None = None,
+        account: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        problems = Problems(name)
+        keys = problems.pair(access_key, secret_key, "access_key and secret_key")
+        given = problems.pair(username, password, "user name and password")
+        if given is None and keys is None and not problems:
+            given = _from_environ(os.environ if environ is None else environ, problems)
+        self._chain = AwsChain(
+            backend=name,
+            region=region,
+            keys=Keys(*keys) if keys else None,
+            environ=environ,
+        )
+        region = self._chain.likely_region()
+        if region is not None and not _REGION.fullmatch(region):
+            problems.add("the region has characters that no region's name has")
+        super().__init__(name, account=account or f"ses/{region or 'default'}")
+        self._configuration_set = configuration_set
+        self._host = host
+        self._credentials = problems.watch(
+            lambda: Credentials(*given) if given else None
+        )
+        server = problems.watch(
+            lambda: Server(
+                host or _host(region or "REGION"),
+                port,
+                security(tls, problems),
+                self._credentials,
+                readable_ca(ca, problems),
+            )
+        )
+        if server is None or problems:
+            raise ConfigError(problems)
+        self._server = server
+        self._lock = threading.Lock()
+        self._made: SmtpWire | None = None
+
+    @classmethod
+    def from_settings(cls, settings: BackendSettings) -> Self:
+        """Make one as configured.
+
+        Raises:
+            ConfigError: With every problem in the settings; no value is shown.
+        """
+        options = settings.options
+        problems = Problems(settings.name, settings.unknown_options(OPTIONS))
+        secret = settings.secret.get_secret_value() if settings.secret else None
+        made = problems.watch(
+            lambda: cls(
+                settings.name,
+                region=options.get("region"),
+                username=settings.user,
+                password=secret,
+                host=settings.host,
+                port=settings.port or 587,
+                tls=options.get("tls"),
+                configuration_set=options.get("configuration_set"),
+                ca=options.get("ca"),
+                account=options.get("account"),
+                environ=settings.environ,
+            )
+        )
+        if made is None or problems:
+            raise ConfigError(problems)
+        return made
+
+    def __repr__(self) -> str:
+        return f"SesSmtpBackend({self.name!r}, {self._server.where})"
+
+    def where(self, message: Message) -> Server:
+        """Give the region's server."""
+        return self._made.server if self._made else self._server
+
+    def wire(self, message: Message) -> SmtpWire:
+        """Give the one wire; the first call may wait for botocore's chain.
+
+        Raises:
+            UnavailableError: When there are no keys, temporary ones only, or no region.
+        """
+        if self._made is None:
+            server = self._with_region_and_credentials()
+            with self._lock:
+                if self._made is None:
+                    self._made = SmtpWire(
+                        server, backend=self.name, rules=REPLIES, reuse=REUSE
+                    )
+        return self._made
+
+    async def awire(self, message: Message, *, timeout: float) -> SmtpWire:
+        """Do as ``wire`` does; what may block waits in a thread."""
+        if self._made is not None or self._knows_all:
+            return self.wire(message)
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.to_thread(self.wire, message)
+        except TimeoutError as error:
+            raise TransientError(
+                "no AWS credentials in time", backend=self.name, phase="credentials"
+            ) from error
+
+    def wires(self) -> Iterable[SmtpWire]:
+        """Give the wire, if there is one."""
+        return () if self._made is None else (self._made,)
+
+    def control_headers(self, message: Message) -> list[tuple[str, str]]:
+        """Give the headers that SES reads and takes out."""
+        ses = message.ses
+        tags = ", ".join(f"{name}={text}" for name, text in _ses_tags.tags(message))
+        contacts = ses.contact_list
+        if contacts and ses.topic:
+            contacts = f"{contacts}; topic={ses.topic}"
+        said = {
+            "X-SES-CONFIGURATION-SET": ses.configuration_set or self._configuration_set,
+            "X-SES-MESSAGE-TAGS": tags,
+            "X-SES-SOURCE-ARN": ses.source_arn,
+            "X-SES-FROM-ARN": ses.from_arn,
+            "X-SES-RETURN-PATH-ARN": ses.return_path_arn or ses.feedback_arn,
+            "X-SES-LIST-MANAGEMENT-OPTIONS": contacts,
+            "X-SES-TENANT": ses.tenant,
+        }
+        return [(name, text) for name, text in said.items() if text]
+
+    def sender(self, message: Message, envelope: Envelope) -> str:
+        """Let bounces go to the feedback address, if there is one."""
+        return message.ses.feedback_address or envelope.sender
+
+    def unable(self, message: Message) -> str | None:
+        """Refuse what SES takes by API only."""
+        ses = message.ses
+        if ses.open_tracking is not None or ses.click_tracking is not None:
+            return "tracking cannot be overridden over SMTP"
+        if ses.endpoint_id is not None:
+            return "a multi-region endpoint cannot be named over SMTP"
+        return _ses_tags.problem(message)
+
+    def ids(self, reply: str) -> tuple[str, ...]:
+        """Read the MessageId, the same that the API would have given."""
+        return tuple(_OK_ID.findall(reply)[:1])
+
+    @property
+    def _knows_all(self) -> bool:
+        return self._credentials is not None and (
+            self._host is not None or self._chain.likely_region() is not None
+        )
+
+    def _with_region_and_credentials(self) -> Server:
+        """Fill in what was not known at construction."""
+        host = self._host or _host(self._chain.region())
+        credentials = self._credentials or self._derived()
+        return replace(self._server, host=host, credentials=credentials)
+
+    def _derived(self) -> Credentials:
+        keys = self._chain.keys()
+        if keys.token:
+            raise UnavailableError(_TEMPORARY, backend=self.name, phase="credentials")
+        return Credentials(
+            keys.access_key, smtp_password(keys.secret_key, self._chain.region())
+        )
+
+
+def smtp_password(secret_key: str, region: str) -> str:
+    """Derive the SMTP password that belongs to an IAM secret key in one region.
+
+    Source: Developer Guide, "Converting existing AWS secret access keys": a SigV4 key for
+    a fixed date and the terminal "SendRawEmail", behind the version byte 4.
+    """
+    key = f"AWS4{secret_key}".encode()
+    for part in ("11111111", region, "ses", "aws4_request", "SendRawEmail"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return base64.b64encode(b"\x04" + key).decode()
+
+
+def _host(region: str) -> str:
+    return f"email-smtp.{region}.amazonaws.com"
+
+
+def _from_environ(
+    environ: Mapping[str, str], problems: Problems
+) -> tuple[str, str] | None:
+    """Give SMTP credentials of the environment, or ``None`` to derive them later."""
+    given = problems.pair(
+        environ.get("SES_SMTP_USERNAME"),
+        environ.get("SES_SMTP_PASSWORD"),
+        "SES_SMTP_USERNAME and SES_SMTP_PASSWORD",
+    )
+    temporary = environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SESSION_TOKEN")
+    if given is None and temporary:
+        problems.add(_TEMPORARY)
+    return given
