@@ -7,18 +7,18 @@ What must not: how bytes move (``sockets``, ``streams``), what a status code mea
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mailbalance.errors import DeliveryError
+from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.wire.http import clients, faults
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
 from mailbalance.wire.http.pools import Pools
 from mailbalance.wire.http.proxies import proxy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class HttpWire:
@@ -109,7 +109,8 @@ class HttpWire:
     def _once(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         if self._client is not None:
             return clients.post(self._client, request, exchange)
-        pool = self._pools.sync(proxy_for(request.url, self._environ))
+        with self._trusted(exchange):
+            pool = self._pools.sync(proxy_for(request.url, self._environ))
         response = pool.handle_request(_outgoing(request, exchange, exchange.trace))
         reply = Reply(response.status, _headers(response.headers))
         with closing(response):
@@ -124,7 +125,8 @@ class HttpWire:
     async def _aonce(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         if self._async_client is not None:
             return await clients.apost(self._async_client, request, exchange)
-        pool = await self._pools.running(proxy_for(request.url, self._environ))
+        with self._trusted(exchange):
+            pool = await self._pools.running(proxy_for(request.url, self._environ))
         response = await pool.handle_async_request(
             _outgoing(request, exchange, exchange.atrace)
         )
@@ -137,6 +139,20 @@ class HttpWire:
             except Exception as error:  # noqa: BLE001 - the status is known already
                 reply.fault = f"broke off: {type(error).__name__}"
         return reply.settled(exchange)
+
+    @contextmanager
+    def _trusted(self, exchange: Exchange) -> Iterator[None]:
+        """Say clearly that the file of trusted certificates cannot be read."""
+        try:
+            yield
+        except OSError as error:
+            raise UnavailableError(
+                "the file of trusted certificates (ca, AWS_CA_BUNDLE) cannot be read: "
+                f"{error.strerror or 'it holds none'}",
+                backend=exchange.backend,
+                phase="connect",
+                code="ca",
+            ) from error
 
 
 async def _despite_cancelling(

@@ -1,0 +1,286 @@
+"""What both API backends do with replies and previews, whoever the provider is.
+
+What lives here: verdicts and the rules that find them, lenient reading of error bodies,
+``Retry-After``, scrubbing, masking. What must not: one provider's codes or fields, I/O.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mailbalance.errors import (
+    ConfigError,
+    DeliveryError,
+    RejectedError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+    UnsuitableError,
+)
+from mailbalance.wire.http.clients import framed
+from mailbalance.wire.smtp.server import is_loopback
+from mailbalance.wire.tls import client_context
+
+if TYPE_CHECKING:
+    from mailbalance.errors import Scope
+    from mailbalance.wire.http import HttpRequest, HttpResponse
+
+#: Characters of a provider's text that an error may carry.
+LONGEST_DETAIL = 500
+
+#: Seconds that a provider's ``Retry-After`` is believed; more is taken for a mistake.
+LONGEST_WAIT = 600.0
+
+#: Characters of a string in a preview; attachments are longer and say nothing.
+_LONGEST_SHOWN = 2000
+
+#: Headers whose values are secrets.
+_SECRET = frozenset({"authorization", "api-token", "x-amz-security-token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an error reply means.
+
+    Attributes:
+        error: The class to raise.
+        scope: What is unavailable, if it is.
+        hint: What to do about it, or ``""``.
+    """
+
+    error: type[DeliveryError]
+    scope: Scope = "backend"
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a provider's table: which replies it covers, and what they mean.
+
+    Attributes:
+        verdict: What a covered reply means.
+        codes: The provider's codes it covers; any if empty.
+        statuses: The HTTP statuses it covers; any if empty.
+        text: What the reply's text must hold, if anything.
+    """
+
+    verdict: Verdict
+    codes: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+    text: re.Pattern[str] | None = None
+
+    def covers(self, status: int, code: str, text: str) -> bool:
+        """Say whether the reply is one of these."""
+        return (
+            (not self.codes or code in self.codes)
+            and (not self.statuses or status in self.statuses)
+            and (self.text is None or self.text.search(text) is not None)
+        )
+
+
+_MISTAKEN = Verdict(
+    UnavailableError, hint="is this the right endpoint? the request was not understood"
+)
+
+#: What a status means when nothing more is known. Source: RFC 9110 section 15.
+#: A gateway's 502 or 504, and any unclear 5xx, may hide a message that was accepted.
+BY_STATUS = (
+    Rule(_MISTAKEN, statuses=frozenset({*range(300, 400), 404, 405, 406})),
+    Rule(_MISTAKEN, statuses=frozenset({415, 421, 426, 431})),
+    Rule(Verdict(UnavailableError), statuses=frozenset({401, 403, 407})),
+    Rule(Verdict(UnavailableError, "account"), statuses=frozenset({402})),
+    Rule(Verdict(TransientError), statuses=frozenset({408, 409, 425, 503})),
+    Rule(Verdict(UnsuitableError), statuses=frozenset({413})),
+    Rule(Verdict(RejectedError), statuses=frozenset(range(400, 500))),
+    Rule(Verdict(UnknownOutcomeError)),
+)
+
+
+def judge(rules: Iterable[Rule], status: int, code: str, text: str) -> Verdict:
+    """Find the first rule that covers a reply, else what its status means."""
+    for rule in (*rules, *BY_STATUS):
+        if rule.covers(status, code, text):
+            return rule.verdict
+    return Verdict(UnknownOutcomeError)
+
+
+def failure(
+    verdict: Verdict, response: HttpResponse, *, backend: str, code: str, text: str
+) -> DeliveryError:
+    """Make the error that a verdict calls for; ``text`` is scrubbed already."""
+    what = text or f"HTTP {response.status} without a reason"
+    detail = f"{what} ({verdict.hint})" if verdict.hint else what
+    facts: dict[str, Any] = {"backend": backend, "phase": "reply", "code": code}
+    facts["retry_after"] = retry_after(response.headers)
+    if issubclass(verdict.error, UnavailableError):
+        facts["scope"] = verdict.scope
+    return verdict.error(detail, **facts)
+
+
+def decoded(body: bytes) -> Any:
+    """Give a JSON body as Python values, or ``None`` when it is anything else."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def texts(body: bytes) -> str:
+    """Give what an error body says, whatever its form, in one line.
+
+    Lists, mappings, nested or bare strings under ``error``, ``errors`` or ``message``;
+    text that is no JSON; the readable part of HTML.
+    """
+    value = decoded(body)
+    if value is None:
+        plain = re.sub(
+            r"<(style|script)\b.*?</\1>|<[^>]*>", " ", _as_text(body), flags=re.S
+        )
+        return " ".join(plain.split())
+    if isinstance(value, Mapping):
+        low = {str(key).lower(): item for key, item in value.items()}
+        named = [low[key] for key in ("errors", "error", "message") if low.get(key)]
+        value = named or [item for key, item in low.items() if key != "success"]
+    return "; ".join(dict.fromkeys(_strings(value, 0)))
+
+
+def scrubbed(text: str, secrets: Iterable[str | None]) -> str:
+    """Cut a provider's text to a decent length, without secrets or control characters."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    short = printable[:LONGEST_DETAIL]
+    return short if len(printable) <= LONGEST_DETAIL else f"{short[:-3]}..."
+
+
+def retry_after(
+    headers: Mapping[str, str], now: datetime | None = None
+) -> float | None:
+    """Give the seconds a provider asks to wait, or ``None``.
+
+    Source: RFC 9110 section 10.2.3 (seconds or a date); ``x-amz-retry-after`` counts
+    milliseconds (AWS SDK reference, "Retry behavior"). A value that makes no sense is
+    ignored, and none is believed beyond ``LONGEST_WAIT``.
+    """
+    amazon, plain = headers.get("x-amz-retry-after", ""), headers.get("retry-after", "")
+    if re.fullmatch(r"[0-9]{1,12}", amazon.strip()):
+        seconds = int(amazon) / 1000
+    elif re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", plain.strip()):
+        seconds = float(plain)
+    elif (date := _date(plain)) is not None:
+        seconds = max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    else:
+        return None
+    return min(seconds, LONGEST_WAIT)
+
+
+def clock_skew(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Give the seconds by which our clock runs ahead of the server's, if it says."""
+    date = _date(headers.get("date", ""))
+    return None if date is None else (now - date).total_seconds()
+
+
+def shown(request: HttpRequest) -> str:
+    """Show a request as it would be sent: secrets masked, long contents shortened."""
+    headers = framed(request, host=True).items()
+    lines = [f"{request.method} {request.url}"]
+    lines += [f"{name}: {_masked(name, text)}" for name, text in headers]
+    body = json.dumps(_shortened(decoded(request.body)), indent=2, ensure_ascii=False)
+    return "\n".join([*lines, "", body])
+
+
+def plaintext_problem(url: str, where: str) -> str | None:
+    """Say why a base URL cannot be used, or ``None``; ``where`` names what to change."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return f"{where} is no URL that begins with https://"
+    if parts.username is not None or parts.query or parts.fragment:
+        return f"{where} may hold a host, a port and a path only"
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        return f"{where} is plaintext to another machine; use https://"
+    return None
+
+
+def check_base(
+    name: str, option: str, url: str | None, ca: str | None, others: Iterable[str] = ()
+) -> None:
+    """Make sure that a base URL and a CA file can be used.
+
+    Args:
+        name: The backend's name.
+        option: What the base URL is called.
+        url: The base URL, if one is given.
+        ca: The CA file, if one is given.
+        others: Problems found already, to be reported together.
+
+    Raises:
+        ConfigError: With every problem; neither value is shown.
+    """
+    problems = list(others)
+    if url is not None and (problem := plaintext_problem(url, f"{name}: {option}")):
+        problems.append(problem)
+    if ca is not None:
+        try:
+            client_context(ca)
+        except OSError as error:
+            reason = error.strerror or "it holds no certificate"
+            problems.append(f"{name}: ca cannot be read: {reason}")
+    if problems:
+        raise ConfigError(problems)
+
+
+def with_hint(verdict: Verdict, hint: str) -> Verdict:
+    """Give the same verdict with a hint."""
+    return replace(verdict, hint=hint)
+
+
+def _as_text(body: bytes) -> str:
+    return body[: 8 * LONGEST_DETAIL].decode("utf-8", "replace")
+
+
+def _strings(value: Any, depth: int) -> Iterable[str]:
+    """Walk any JSON for its strings; a mapping's keys name what they are about."""
+    if isinstance(value, str):
+        yield " ".join(value.split())
+    elif isinstance(value, Mapping) and depth < 5:
+        for key, item in value.items():
+            for text in _strings(item, depth + 1):
+                yield text if key in {"base", "message", "error"} else f"{key} {text}"
+    elif isinstance(value, list) and depth < 5:
+        for item in value:
+            yield from _strings(item, depth + 1)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+
+def _masked(name: str, value: str) -> str:
+    if name.lower() not in _SECRET:
+        return value
+    signed = re.sub(r"(?<=Signature=).*", "***", value)
+    return (
+        signed if signed != value else f"{'Bearer ' * value.startswith('Bearer ')}***"
+    )
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
+        return f"{value[:60]}... ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    return value

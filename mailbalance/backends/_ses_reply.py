@@ -1,0 +1,93 @@
+"""What SES answered: a receipt, or the error that its reply amounts to; pure.
+
+What lives here: reading a reply of SendEmail. What must not: the table of codes
+(``_ses_errors``), sending.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mailbalance.backend import Receipt
+from mailbalance.backends import _http
+from mailbalance.backends._ses_errors import Facts, classify
+from mailbalance.errors import UnknownOutcomeError
+
+if TYPE_CHECKING:
+    from mailbalance.errors import DeliveryError
+    from mailbalance.message import Envelope, Message
+    from mailbalance.wire.http import HttpResponse
+    from mailbalance.wire.sigv4 import Keys
+
+
+def receipt(
+    backend: str,
+    response: HttpResponse,
+    message: Message,
+    envelope: Envelope,
+    keys: Keys,
+) -> Receipt:
+    """Judge a reply: only 200 with a MessageId is a success (botocore takes less)."""
+    if response.status != 200:
+        raise _error(backend, response, message, envelope, keys)
+    reply = _http.decoded(response.body)
+    provider_id = reply.get("MessageId") if isinstance(reply, dict) else None
+    if not isinstance(provider_id, str) or not provider_id:
+        raise UnknownOutcomeError(
+            "SES said 200 without a MessageId",
+            likely="accepted",
+            backend=backend,
+            phase="reply",
+            code="200",
+        )
+    return Receipt(
+        "accepted",
+        backend,
+        provider_ids=(provider_id,),
+        message_id=message.stamp().message_id,
+        accepted=envelope.recipients,
+    )
+
+
+def _error(
+    backend: str,
+    response: HttpResponse,
+    message: Message,
+    envelope: Envelope,
+    keys: Keys,
+) -> DeliveryError:
+    code = error_code(response)
+    text = _http.scrubbed(
+        _http.texts(response.body), (keys.secret_key, keys.token, keys.access_key)
+    )
+    ses = message.ses
+    named = ses.template_name, ses.template_arn, ses.configuration_set, ses.tenant
+    facts = Facts(envelope.sender, envelope.recipients, any((*named, ses.contact_list)))
+    verdict = classify(response.status, code, text, facts)
+    skew = _http.clock_skew(response.headers, datetime.now(UTC))
+    if "clock" in verdict.hint and skew is not None:
+        verdict = _http.with_hint(verdict, f"{verdict.hint}: it is {skew:+.0f} s off")
+    return _http.failure(
+        verdict,
+        response,
+        backend=backend,
+        code=code or str(response.status),
+        text=text,
+    )
+
+
+def error_code(response: HttpResponse) -> str:
+    """Give SES's code for an error, or ``""``.
+
+    It is in a header, with a URL after a colon, or in the body, with a namespace before a
+    ``#`` (AWS restJson1 protocol, "Operation error serialization").
+    """
+    found: Any = response.headers.get("x-amzn-errortype")
+    if not found:
+        reply = _http.decoded(response.body)
+        fields = reply if isinstance(reply, dict) else {}
+        found = fields.get("__type") or fields.get("code") or fields.get("Code")
+    if not isinstance(found, str):
+        return ""
+    return found.partition(":")[0].rpartition("#")[2].strip()[:100]

@@ -1,0 +1,232 @@
+"""A message as the body of SES v2 ``SendEmail``: Simple, Template or Raw; pure.
+
+What lives here: the mapping, and the rules that choose the form. What must not: signing,
+sending, judging replies.
+
+Sources: botocore's model of sesv2 (1.44, 2026-11) for fields and lengths; SES developer
+guide, "Header fields" and "Service quotas" (2026-11), for what is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from mailbalance import mime
+from mailbalance.backends import _ses_tags
+from mailbalance.options import thaw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailbalance.attachment import Attachment
+    from mailbalance.message import Envelope, Message
+
+#: Extra headers of a Simple message or a template, and characters of each.
+MOST_HEADERS, LONGEST_VALUE, LONGEST_HEADER = 15, 995, 996
+
+#: Headers that SES refuses beside a Simple message or a template.
+RESERVED = frozenset(
+    {"bcc", "cc", "content-disposition", "content-type", "date", "from", "message-id"}
+    | {"mime-version", "reply-to", "return-path", "subject", "to"}
+)
+
+#: Characters of an attachment's fields in a Simple message.
+_LONGEST_TYPE, _LONGEST_ID, _LONGEST_FILENAME = 78, 78, 255
+
+_PRINTABLE = re.compile(r"[ -~]+")
+
+#: Types that SES would have to nest or re-encode, of which its pages say nothing.
+_NESTED = ("message/", "multipart/")
+
+
+def request_body(
+    message: Message, envelope: Envelope, *, configuration_set: str | None = None
+) -> dict[str, Any]:
+    """Give the JSON body.
+
+    Args:
+        message: What to send; one that ``reason_against`` has nothing against.
+        envelope: Who it goes to in this try.
+        configuration_set: The backend's own, for messages that name none.
+    """
+    if message.ses.template_name or message.ses.template_arn:
+        body = _addressed(message, envelope, {"Template": _template(message)})
+    elif why_raw(message, envelope) is None:
+        body = _addressed(message, envelope, {"Simple": _simple(message)})
+    else:
+        body = {
+            "Destination": {"ToAddresses": list(envelope.recipients)},
+            "Content": {"Raw": {"Data": _base64(mime.render(message))}},
+        }
+    return body | _options(message, envelope, configuration_set)
+
+
+def why_raw(message: Message, envelope: Envelope) -> str | None:
+    """Say why the message needs the Raw form, or ``None`` when fields can say it all."""
+    return next(_raw_reasons(message, envelope), None)
+
+
+def _raw_reasons(message: Message, envelope: Envelope) -> Iterator[str]:
+    if message.raw is not None:
+        yield "raw: the message is sent as it was given"
+    if set(envelope.recipients) != _addressees(message):
+        yield "to: the recipients of this try are not those of the headers"
+    if message.message_id is not None or message.date is not None:
+        yield "message_id, date: only a whole MIME message can carry them"
+    yield from _raw_reasons_of_parts(message)
+
+
+def _raw_reasons_of_parts(message: Message) -> Iterator[str]:
+    if len(message.headers) > MOST_HEADERS:
+        yield f"headers: there are more than {MOST_HEADERS}"
+    for name, value in message.headers.items():
+        if name.lower() in RESERVED or not _fits(name, value):
+            yield f"headers[{name!r}]: its name, length or characters are not taken"
+    for attachment in message.attachments:
+        if not _is_plain(attachment):
+            yield "attachments: a type, name or content id is not taken as a field"
+
+
+def _addressees(message: Message) -> set[str]:
+    addresses = (*message.to, *message.cc, *message.bcc)
+    if len(addresses) == 1:
+        return {addresses[0].email}
+    from mailbalance.message import Envelope
+
+    return set(Envelope.of(message).recipients)
+
+
+def _fits(name: str, value: str) -> bool:
+    return (
+        _PRINTABLE.fullmatch(value) is not None
+        and len(value) <= LONGEST_VALUE
+        and len(name) + len(value) <= LONGEST_HEADER
+    )
+
+
+def _is_plain(attachment: Attachment) -> bool:
+    return (
+        bool(attachment.content)
+        and attachment.filename.isascii()
+        and len(attachment.filename) <= _LONGEST_FILENAME
+        and len(attachment.content_type) <= _LONGEST_TYPE
+        and len(attachment.content_id or "") <= _LONGEST_ID
+        and not attachment.content_type.lower().startswith(_NESTED)
+    )
+
+
+def _addressed(
+    message: Message, envelope: Envelope, content: dict[str, Any]
+) -> dict[str, Any]:
+    destination = {
+        "ToAddresses": [mime.address_list([each]) for each in message.to],
+        "CcAddresses": [mime.address_list([each]) for each in message.cc],
+        "BccAddresses": [each.email for each in message.bcc],
+    }
+    sender = message.from_
+    body: dict[str, Any] = {
+        "FromEmailAddress": mime.address_list([sender]) if sender else envelope.sender,
+        "Destination": {name: found for name, found in destination.items() if found},
+        "Content": content,
+    }
+    if message.reply_to:
+        body["ReplyToAddresses"] = [mime.address_list([r]) for r in message.reply_to]
+    return body
+
+
+def _simple(message: Message) -> dict[str, Any]:
+    parts = {"Text": message.text, "Html": message.html}
+    content = {
+        "Subject": _data(message.subject),
+        "Body": {name: _data(text) for name, text in parts.items() if text},
+    }
+    return content | _extras(message)
+
+
+def _template(message: Message) -> dict[str, Any]:
+    ses = message.ses
+    content = {
+        "TemplateName": ses.template_name,
+        "TemplateArn": ses.template_arn,
+        "TemplateData": json.dumps(thaw(ses.template_data), ensure_ascii=False),
+    }
+    return {name: text for name, text in content.items() if text} | _extras(message)
+
+
+def _extras(message: Message) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if message.headers:
+        pairs = message.headers.items()
+        extras["Headers"] = [{"Name": name, "Value": value} for name, value in pairs]
+    if message.attachments:
+        extras["Attachments"] = [_attachment(each) for each in message.attachments]
+    return extras
+
+
+def _attachment(attachment: Attachment) -> dict[str, Any]:
+    fields = {
+        "FileName": attachment.filename,
+        "ContentType": attachment.content_type,
+        "ContentDisposition": "INLINE" if attachment.inline else "ATTACHMENT",
+        "ContentTransferEncoding": "BASE64",
+        "RawContent": _base64(attachment.content),
+    }
+    return fields | (
+        {"ContentId": attachment.content_id} if attachment.content_id else {}
+    )
+
+
+def _options(
+    message: Message, envelope: Envelope, configuration_set: str | None
+) -> dict[str, Any]:
+    """Give what goes beside the content, whatever its form.
+
+    SES writes its own envelope sender; where bounces go is its feedback address.
+    """
+    ses = message.ses
+    elsewhere = message.from_ is None or envelope.sender != message.from_.email
+    feedback = ses.feedback_address or (envelope.sender if elsewhere else None)
+    options: dict[str, Any] = {
+        "ConfigurationSetName": ses.configuration_set or configuration_set,
+        "FeedbackForwardingEmailAddress": feedback,
+        "FeedbackForwardingEmailAddressIdentityArn": ses.feedback_arn
+        or ses.return_path_arn,
+        "FromEmailAddressIdentityArn": ses.from_arn or ses.source_arn,
+        "TenantName": ses.tenant,
+        "EmailTags": [
+            {"Name": name, "Value": value} for name, value in _ses_tags.tags(message)
+        ],
+        "ListManagementOptions": _list_management(message),
+        "ConfigurationOverrides": _overrides(message),
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+def _list_management(message: Message) -> dict[str, str]:
+    ses = message.ses
+    named = {"ContactListName": ses.contact_list, "TopicName": ses.topic}
+    return {name: value for name, value in named.items() if value}
+
+
+def _overrides(message: Message) -> dict[str, Any]:
+    switches = {
+        "OpenTrackingEnabled": message.ses.open_tracking,
+        "ClickTrackingEnabled": message.ses.click_tracking,
+    }
+    tracking = {
+        name: "ENABLED" if on else "DISABLED"
+        for name, on in switches.items()
+        if on is not None
+    }
+    return {"Tracking": tracking} if tracking else {}
+
+
+def _data(text: str) -> dict[str, str]:
+    return {"Data": text, "Charset": "UTF-8"}
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode("ascii")

@@ -1,0 +1,272 @@
+"""Mailtrap by its sending API: one POST with a Bearer token for each message.
+
+What lives here: ``MailtrapBackend``, which joins the mapping (``_mailtrap_request``), the
+hosts of the streams, the wire and the table of errors. What must not: any of these.
+
+Source: Mailtrap's OpenAPI files for transactional, bulk and Mailtrap Sandbox sending
+(2026-06).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from mailbalance.backend import Limits, Receipt
+from mailbalance.backends import _http
+from mailbalance.backends._mailtrap_errors import RULES
+from mailbalance.backends._mailtrap_request import LIMITS, reason_against, request_body
+from mailbalance.errors import ConfigError, UnknownOutcomeError
+from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
+from mailbalance.wire.http.clients import check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailbalance.config import BackendSettings
+    from mailbalance.message import Envelope, Message
+    from mailbalance.wire.http.clients import AsyncClient, Client
+
+#: What a DSN may hold after its question mark.
+OPTIONS = frozenset({"stream", "sandbox_id", "tls", "ca", "account"})
+
+#: Base URLs. Source: OpenAPI files, "servers" (2026-06).
+HOSTS = {
+    "transactional": "https://send.api.mailtrap.io",
+    "bulk": "https://bulk.api.mailtrap.io",
+    "sandbox": "https://sandbox.api.mailtrap.io",
+}
+
+Stream = Literal["transactional", "bulk"]
+
+
+class MailtrapBackend:
+    """Sends through Mailtrap's API.
+
+    Args:
+        name: Its name in the split.
+        token: The API token; never shown.
+        stream: For messages that name none.
+        sandbox_id: Sends to this Mailtrap Sandbox instead of to recipients.
+        base_url: In place of Mailtrap's hosts; plaintext to loopback only.
+        ca: Path of a PEM file to trust.
+        account: Who shares its quotas; default ``mailtrap`` or ``mailtrap-sandbox``.
+        environ: Read in place of the environment, for proxies.
+        http_client: A user's own ``httpx2.Client`` or ``httpx.Client`` for ``send``.
+        async_http_client: The same for ``asend``.
+
+    Raises:
+        ConfigError: When the arguments cannot work, with every problem.
+    """
+
+    def __init__(
+        self,
+        name: str = "mailtrap",
+        *,
+        token: str,
+        stream: Stream = "transactional",
+        sandbox_id: int | str | None = None,
+        base_url: str | None = None,
+        ca: str | None = None,
+        account: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        http_client: Client | None = None,
+        async_http_client: AsyncClient | None = None,
+    ) -> None:
+        problems = _problems(name, token, stream, sandbox_id)
+        _http.check_base(name, "base_url", base_url, ca, problems)
+        check(name, http_client, async_http_client)
+        self._name = name
+        self._token = token
+        self._stream: Stream = stream
+        self._sandbox_id = sandbox_id
+        self._base_url = base_url
+        self._account = account or ("mailtrap-sandbox" if sandbox_id else "mailtrap")
+        self._wire = HttpWire(
+            backend=name,
+            ca=ca,
+            environ=environ,
+            client=http_client,
+            async_client=async_http_client,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: BackendSettings) -> Self:
+        """Make one as configured.
+
+        Raises:
+            ConfigError: With every problem found; values are never shown.
+        """
+        problems = settings.unknown_options(OPTIONS)
+        options = settings.options
+        secure = options.get("tls", "implicit")
+        if secure not in {"implicit", "off"}:
+            problems.append(f"{settings.name}: tls= is implicit (default) or off")
+        if settings.host is None and secure == "off":
+            problems.append(f"{settings.name}: tls=off needs a host on this machine")
+        if settings.host is None and settings.port is not None:
+            problems.append(f"{settings.name}: a port needs a host")
+        try:
+            made = cls(
+                settings.name,
+                token=settings.secret.get_secret_value() if settings.secret else "",
+                stream=options.get("stream", "transactional"),  # type: ignore[arg-type] # checked there
+                sandbox_id=options.get("sandbox_id"),
+                base_url=_base_url(settings, "http" if secure == "off" else "https"),
+                ca=options.get("ca"),
+                account=options.get("account"),
+                environ=settings.environ,
+            )
+        except ConfigError as error:
+            raise ConfigError([*problems, *error.problems]) from None
+        if problems:
+            raise ConfigError(problems)
+        return made
+
+    @property
+    def name(self) -> str:
+        """Its name in the split."""
+        return self._name
+
+    @property
+    def account(self) -> str:
+        """Quotas belong to a Mailtrap account; the Mailtrap Sandbox has its own."""
+        return self._account
+
+    @property
+    def limits(self) -> Limits:
+        """What Mailtrap can carry."""
+        return LIMITS
+
+    def __repr__(self) -> str:
+        return f"<MailtrapBackend {self._name} {self._base(None)}>"
+
+    def refuses(self, message: Message, envelope: Envelope) -> str | None:
+        """Say why Mailtrap's API cannot carry the message, or ``None`` when it can."""
+        return reason_against(message, envelope)
+
+    def preview(self, message: Message, envelope: Envelope) -> str:
+        """Show the request with its token masked."""
+        return _http.shown(self._request(message, envelope))
+
+    def send(self, message: Message, envelope: Envelope, *, timeout: float) -> Receipt:
+        """Make one attempt; see ``Backend.send``."""
+        response = self._wire.post(self._request(message, envelope), timeout=timeout)
+        return self._receipt(response, message, envelope)
+
+    async def asend(
+        self, message: Message, envelope: Envelope, *, timeout: float
+    ) -> Receipt:
+        """Make one attempt; see ``Backend.asend``."""
+        request = self._request(message, envelope)
+        response = await self._wire.apost(request, timeout=timeout)
+        return self._receipt(response, message, envelope)
+
+    def close(self) -> None:
+        """Close the connections of ``send``."""
+        self._wire.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of ``asend`` in the running event loop."""
+        await self._wire.aclose()
+
+    def _base(self, stream: Stream | None) -> str:
+        if self._base_url is not None:
+            return self._base_url.rstrip("/")
+        return HOSTS["sandbox" if self._sandbox_id else stream or self._stream]
+
+    def _request(self, message: Message, envelope: Envelope) -> HttpRequest:
+        path = f"/api/send/{self._sandbox_id}" if self._sandbox_id else "/api/send"
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+        }
+        body = request_body(message, envelope)
+        return HttpRequest(
+            "POST",
+            self._base(message.stream) + path,
+            headers,
+            json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        )
+
+    def _receipt(
+        self, response: HttpResponse, message: Message, envelope: Envelope
+    ) -> Receipt:
+        """Judge a reply: only 200 with ``success: true`` is one; ids may be missing."""
+        if not 200 <= response.status < 300:
+            raise self._error(response)
+        reply = _http.decoded(response.body)
+        if response.status != 200 or not _is_success(reply):
+            raise UnknownOutcomeError(
+                f"Mailtrap said {response.status} without success: "
+                f"{_http.scrubbed(_http.texts(response.body), [self._token])}",
+                likely=None if _says_failure(reply) else "accepted",
+                backend=self._name,
+                phase="reply",
+                code=str(response.status),
+            )
+        return Receipt(
+            "accepted",
+            self._name,
+            provider_ids=_ids(reply),
+            message_id=message.stamp().message_id,
+            accepted=envelope.recipients,
+        )
+
+    def _error(self, response: HttpResponse) -> Exception:
+        text = _http.scrubbed(_http.texts(response.body), [self._token])
+        verdict = _http.judge(RULES, response.status, "", text)
+        return _http.failure(
+            verdict,
+            response,
+            backend=self._name,
+            code=str(response.status),
+            text=text,
+        )
+
+
+def _is_success(reply: Any) -> bool:
+    return isinstance(reply, dict) and reply.get("success") is True
+
+
+def _says_failure(reply: Any) -> bool:
+    return isinstance(reply, dict) and reply.get("success") is False
+
+
+def _ids(reply: dict[str, Any]) -> tuple[str, ...]:
+    """Give the ids: one for each of To, Cc, Bcc; from the Mailtrap Sandbox a single one."""
+    found = reply.get("message_ids")
+    ids = found if isinstance(found, list) else []
+    return tuple(str(each) for each in ids if isinstance(each, (str, int)) and each)
+
+
+def _base_url(settings: BackendSettings, scheme: str) -> str | None:
+    if settings.host is None:
+        return None
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    port = f":{settings.port}" if settings.port is not None else ""
+    return f"{scheme}://{host}{port}"
+
+
+def _problems(
+    name: str, token: str, stream: str, sandbox_id: int | str | None
+) -> list[str]:
+    problems = []
+    if not token:
+        problems.append(f"{name}: no API token; set MAILTRAP_API_TOKEN")
+    elif not (token.isascii() and token.isprintable() and " " not in token):
+        problems.append(
+            f"{name}: the API token has a space or a strange character in it"
+        )
+    if stream not in {"transactional", "bulk"}:
+        problems.append(f"{name}: stream is transactional or bulk")
+    elif stream == "bulk" and sandbox_id:
+        problems.append(f"{name}: the Mailtrap Sandbox has no bulk stream")
+    if sandbox_id is not None and not _is_id(sandbox_id):
+        problems.append(f"{name}: sandbox_id is the number of a Mailtrap Sandbox")
+    return problems
+
+
+def _is_id(sandbox_id: int | str) -> bool:
+    text = str(sandbox_id)
+    return text.isascii() and text.isdigit() and int(text) > 0
