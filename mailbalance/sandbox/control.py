@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -98,7 +98,7 @@ class Routes:
     async def messages(self, request: Request) -> Response:
         """A page of messages, newest last, without their bodies."""
         query = request.query_params
-        found = self._box.messages(_door(query.get("door")))
+        found = self._box.messages(_wanted_door(request))
         offset, limit = _number(query, "offset", 0), _number(query, "limit", 100)
         page = found[offset : offset + min(limit, MAX_LISTING)]
         shown = [summary(message) for message in page]
@@ -156,17 +156,17 @@ class Routes:
                 raise HTTPException(413, "too large")
         try:
             wanted = json.loads(body)
-            door = _door(wanted.pop("door"))
+            door = _door(str(wanted.pop("door")))
             fault = Fault(**wanted)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise HTTPException(400, f"not a fault: {error}") from error
-        self._box.faults.add(door or DOORS[0], fault)
+        self._box.faults.add(door, fault)
         await self._box.follow_faults()
         return Response(status_code=204)
 
     async def heal(self, request: Request) -> Response:
         """Take faults away, from ``?door=`` or from every door."""
-        self._box.faults.heal(_door(request.query_params.get("door")))
+        self._box.faults.heal(_wanted_door(request))
         await self._box.follow_faults()
         return Response(status_code=204)
 
@@ -199,13 +199,16 @@ def counted(counts: Counts) -> dict[str, int]:
     return dataclasses.asdict(counts) | {"answered": counts.answered}
 
 
-def _door(name: str | None) -> Door | None:
-    if name is None:
-        return None
+def _door(name: str) -> Door:
     for door in DOORS:
         if door == name:
             return door
-    raise HTTPException(400, f"unknown door; there are {', '.join(get_args(Door))}")
+    raise HTTPException(400, f"unknown door; there are {', '.join(DOORS)}")
+
+
+def _wanted_door(request: Request) -> Door | None:
+    name = request.query_params.get("door")
+    return None if name is None else _door(name)
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

@@ -127,14 +127,19 @@ class Doors:
                 await ports[name].open(factory, context if tls else None)
 
     async def close(self) -> None:
-        """End every connection at once."""
+        """End every connection and every task at once; the ports are shut already."""
+        await _turn_loop()  # connections accepted a moment ago come in
         for connection in tuple(self._http_state.connections):
             connection.transport.abort()
         for smtp in tuple(self._smtp_connections):
             smtp.abort()
-        for task in tuple(self._http_state.tasks):
-            task.cancel()
-        await asyncio.gather(*self._http_state.tasks, return_exceptions=True)
-        # one turn of the loop for connection_lost, one for the sockets behind TLS
-        for _ in range(3):
-            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()  # delays, and TLS handshakes that have not ended
+        await _turn_loop()  # sockets are closed
+
+
+async def _turn_loop() -> None:
+    # from accept to connection_made, and from abort to the closed socket behind TLS, it
+    # takes asyncio three turns
+    for _ in range(5):
+        await asyncio.sleep(0)

@@ -71,7 +71,7 @@ class MailtrapDoor:
 
     def too_large(self) -> Answer:
         """The answer to an oversize request; its body is not documented."""
-        return Answer(413, b"")
+        return Answer(413, b"", headers=())
 
     def fault_answer(self, fault: Fault) -> Answer:
         """A fault in Mailtrap's words; from its edge, in HTML."""

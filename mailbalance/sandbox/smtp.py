@@ -70,8 +70,6 @@ class SmtpProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes in, and answer as far as they go."""
         self._heard = self._loop.time()
-        if self._need is Need.TLS:
-            return  # RFC 3207 4.2: text in clear after STARTTLS is not a command
         self._inbox += data
         if not self._busy:
             self._pump()
@@ -112,6 +110,8 @@ class SmtpProtocol(asyncio.Protocol):
             self._dialogue.outbox.clear()
             self._hang_up()
         elif self._need is Need.TLS:
+            # The client's hello must wait in the kernel for start_tls() to read it.
+            self._transport.pause_reading()
             self._flush()
             self._wait(self._upgrade())
         elif not isinstance(self._need, Need):
@@ -170,6 +170,8 @@ class SmtpProtocol(asyncio.Protocol):
         self._resume()
 
     async def _upgrade(self) -> None:
+        # RFC 3207 section 4.2: what came in clear after STARTTLS is not a command. What
+        # comes from here on was decrypted, perhaps before this coroutine goes on.
         self._inbox.clear()
         try:
             upgraded = await self._loop.start_tls(
