@@ -26,6 +26,7 @@ from mailbalance.errors import DeliveryError, MailError, MessageError
 from mailbalance.message import Address, Envelope, Message
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Route, Router, Share
+from mailbalance.routing.route import NOBODY
 
 if TYPE_CHECKING:
     from email.message import Message as MimeMessage
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from mailbalance.backend import Backend, Receipt
     from mailbalance.driver import Detached
-    from mailbalance.routing.router import Unit
+    from mailbalance.routing import StandIns, Unit
 
 #: What ``send`` takes: ours, the standard library's, or raw bytes.
 Sendable: TypeAlias = "Message | MimeMessage | bytes"
@@ -152,14 +153,8 @@ class Mailer:
             UnknownOutcomeError: When it may or may not have been accepted.
             DeliveryError: When no backend accepted it.
         """
-        job = self._begin(message, fields, via, envelope)
-        try:
-            receipt = run(job, self.timing.sleep)
-        except DeliveryError as error:
-            job.failed(error)
-            raise
-        job.accepted(receipt)
-        return receipt
+        job = self.begin(self.take(message, **fields), via=via, envelope=envelope)
+        return self.finish(job)
 
     async def asend(
         self,
@@ -175,7 +170,7 @@ class Mailer:
         Cancelling it before the message was handed over stops it. Cancelling it later does
         not recall the message: the attempt finishes on its own and observers are told.
         """
-        job = self._begin(message, fields, via, envelope)
+        job = self.begin(self.take(message, **fields), via=via, envelope=envelope)
         try:
             receipt = await arun(job, self.timing.asleep)
         except DeliveryError as error:
@@ -193,14 +188,14 @@ class Mailer:
         **fields: Any,
     ) -> Route:
         """Tell where a message would go now, and why, without counting or sending it."""
-        taken = self._take(message, fields)
+        taken = self.take(message, **fields)
         return self.router.preview(taken, Envelope.of(taken), via=via)
 
     def preview(
         self, message: Sendable | None = None, /, **fields: Any
     ) -> dict[str, str]:
         """Give the exact request each backend would make, or why it cannot."""
-        taken = self._take(message, fields)
+        taken = self.take(message, **fields)
         envelope = Envelope.of(taken)
         shown = {}
         for name, backend in self.backends.items():
@@ -237,31 +232,12 @@ class Mailer:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _begin(
-        self,
-        message: Sendable | None,
-        fields: dict[str, Any],
-        via: str | None,
-        envelope: Envelope | None,
-    ) -> Job:
-        if self._closed:
-            raise MailError("this mailer was closed; make a new one")
-        taken = self._take(message, fields)
-        envelope = envelope or taken.once("_envelope", lambda: Envelope.of(taken))
-        route = self.router.route(taken, envelope, via=via)
-        return Job(
-            taken,
-            envelope,
-            route,
-            policy=self.policy,
-            router=self.router,
-            observers=self.observers,
-            detached=self._detached,
-            clock=self.timing.clock,
-        )
+    def take(self, message: Sendable | None = None, /, **fields: Any) -> Message:
+        """Make whatever ``send`` takes a ``Message``, with this mailer's defaults.
 
-    def _take(self, message: Sendable | None, fields: dict[str, Any]) -> Message:
-        """Make whatever was given a Message, with this mailer's defaults."""
+        Raises:
+            MessageError: When it is wrong, or both a message and its fields are given.
+        """
         if message is None:
             return Message(**{**self._defaults, **fields})
         if isinstance(message, Message):
@@ -271,6 +247,51 @@ class Mailer:
                 )
             return self._complete(message)
         return self._complete(Message.from_mime(message, **fields))
+
+    def begin(
+        self,
+        message: Message,
+        *,
+        via: str | None = None,
+        envelope: Envelope | None = None,
+        stand_ins: StandIns = NOBODY,
+    ) -> Job:
+        """Route a message, and count the choice, without sending it yet.
+
+        ``send`` is ``take``, ``begin`` and ``finish``; apart they let several messages be
+        routed before the first is sent.
+
+        Args:
+            message: What to send.
+            via: As for ``send``.
+            envelope: As for ``send``.
+            stand_ins: Backends that act for this message in place of those of the same
+                name.
+        """
+        if self._closed:
+            raise MailError("this mailer was closed; make a new one")
+        envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
+        route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
+        return Job(
+            message,
+            envelope,
+            route,
+            policy=self.policy,
+            router=self.router,
+            observers=self.observers,
+            detached=self._detached,
+            clock=self.timing.clock,
+        )
+
+    def finish(self, job: Job) -> Receipt:
+        """Send what was begun, and wait; raises what ``send`` raises."""
+        try:
+            receipt = run(job, self.timing.sleep)
+        except DeliveryError as error:
+            job.failed(error)
+            raise
+        job.accepted(receipt)
+        return receipt
 
     def _complete(self, message: Message) -> Message:
         """Give a message the defaults it lacks; the same one for the same message."""

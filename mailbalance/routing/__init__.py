@@ -4,6 +4,7 @@ What lives here: decisions only. Chance is passed in; nothing sleeps, sends or r
 clock.
 """
 
-from mailbalance.routing.router import Entry, Route, Router, Share
+from mailbalance.routing.route import Entry, Route, Share, StandIns, Unit
+from mailbalance.routing.router import Router
 
-__all__ = ["Entry", "Route", "Router", "Share"]
+__all__ = ["Entry", "Route", "Router", "Share", "StandIns", "Unit"]

@@ -15,9 +15,10 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mailbalance.errors import ConfigError, MessageError
+from mailbalance.routing.route import NOBODY, Entry, Route, Share, StandIns, Unit
 from mailbalance.routing.split import Split, by_messages, by_recipients
 
 if TYPE_CHECKING:
@@ -25,63 +26,6 @@ if TYPE_CHECKING:
 
     from mailbalance.backend import Backend
     from mailbalance.message import Envelope, Message
-
-Unit = Literal["messages", "recipients"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """One backend in the split.
-
-    Attributes:
-        backend: The backend.
-        weight: Its weight relative to the others'; 0 carries nothing.
-        backup: Whether it takes failover only.
-    """
-
-    backend: Backend
-    weight: Fraction
-    backup: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The order of backends for one message, with its reasons.
-
-    Attributes:
-        order: Backends to try, the chosen one first.
-        assigned: Name of the chosen one.
-        forced: Whether the split had less than its full choice.
-        left_out: Backends that cannot carry the message, each with the reason.
-    """
-
-    order: tuple[Backend, ...]
-    assigned: str
-    forced: bool = False
-    left_out: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How one backend stands in the split.
-
-    Attributes:
-        backend: Its name.
-        weight: As configured; 0 for a backup.
-        backup: Whether it takes failover only.
-        share: The fraction of messages it amounts to, from 0 to 1.
-        assigned: What the split chose for it; forced messages are not counted.
-        forced: What went to it because others could not carry the message, or by ``via``.
-        carried: What it accepted, failover included.
-    """
-
-    backend: str
-    weight: Fraction
-    backup: bool
-    share: float
-    assigned: int
-    forced: int
-    carried: int
 
 
 class Router:
@@ -114,7 +58,12 @@ class Router:
         self._state = _State(random())
 
     def route(
-        self, message: Message, envelope: Envelope, *, via: str | None = None
+        self,
+        message: Message,
+        envelope: Envelope,
+        *,
+        via: str | None = None,
+        stand_ins: StandIns = NOBODY,
     ) -> Route:
         """Choose the backends for one message and count the choice.
 
@@ -122,12 +71,15 @@ class Router:
             message: What to send.
             envelope: Who it goes to.
             via: Name of the one backend to use, leaving the split aside.
+            stand_ins: Backends to use for this message in place of those of the same
+                name; shares and counts are those of the name.
 
         Raises:
             MessageError: When no backend can carry the message; says why for each.
             ConfigError: When ``via`` names no backend of this router.
         """
-        return self._route(message, envelope, via, self._own_state())
+        asked = _Asked(message, envelope, stand_ins)
+        return self._route(asked, via, self._own_state())
 
     def preview(
         self, message: Message, envelope: Envelope, *, via: str | None = None
@@ -136,7 +88,7 @@ class Router:
         state = self._own_state()
         with state.lock:
             trial = state.copy()
-        return self._route(message, envelope, via, trial)
+        return self._route(_Asked(message, envelope, NOBODY), via, trial)
 
     def carried(self, backend: str, recipients: int) -> None:
         """Count a message that a backend accepted for so many recipients."""
@@ -173,17 +125,14 @@ class Router:
             state = self._state = _State(self._random())
         return state
 
-    def _route(
-        self, message: Message, envelope: Envelope, via: str | None, state: _State
-    ) -> Route:
+    def _route(self, asked: _Asked, via: str | None, state: _State) -> Route:
         if via is not None:
-            return self._pinned(message, envelope, via, state)
-        left_out: list[tuple[str, str]] = []
-        able = _able(self._weighted, message, envelope, left_out)
-        spare = _able(self._backups, message, envelope, left_out)
-        size = self._size(envelope)
+            return self._pinned(asked, via, state)
+        able = asked.able(self._weighted)
+        spare = asked.able(self._backups)
+        size = self._size(asked.envelope)
         if not able:
-            return self._spare_only(spare, left_out, size, state)
+            return self._spare_only(asked, spare, size, state)
         forced = len(able) < len(self._weighted)
         with state.lock:
             split = state.splits.get(able)
@@ -193,29 +142,21 @@ class Router:
             chosen = able[split.pick(size)]
             name = chosen.backend.name
             (state.forced if forced else state.assigned)[name] += size
-        order = _order(chosen, able, spare)
-        return Route(order, name, forced=forced, left_out=tuple(left_out))
+        return asked.route(chosen, able, spare, forced=forced)
 
     def _spare_only(
-        self,
-        spare: tuple[Entry, ...],
-        left_out: list[tuple[str, str]],
-        size: int,
-        state: _State,
+        self, asked: _Asked, spare: tuple[Entry, ...], size: int, state: _State
     ) -> Route:
         if not spare:
             raise MessageError(
-                [f"{name} cannot carry this message: {why}" for name, why in left_out]
+                f"{name} cannot carry this message: {why}"
+                for name, why in asked.left_out
             )
-        name = spare[0].backend.name
         with state.lock:
-            state.forced[name] += size
-        order = _order(spare[0], (), spare)
-        return Route(order, name, forced=True, left_out=tuple(left_out))
+            state.forced[spare[0].backend.name] += size
+        return asked.route(spare[0], (), spare, forced=True)
 
-    def _pinned(
-        self, message: Message, envelope: Envelope, via: str, state: _State
-    ) -> Route:
+    def _pinned(self, asked: _Asked, via: str, state: _State) -> Route:
         names = [entry.backend.name for entry in self.entries]
         if via not in names:
             raise ConfigError(
@@ -227,12 +168,12 @@ class Router:
                 f"via={via!r}: this backend has weight 0 and so carries nothing; "
                 "give it a weight, or the word backup"
             )
-        reason = entry.backend.refuses(message, envelope)
-        if reason:
+        if not asked.able((entry,)):
+            reason = asked.left_out[0][1]
             raise MessageError(f"{via} cannot carry this message: {reason}")
         with state.lock:
-            state.forced[via] += self._size(envelope)
-        return Route((entry.backend,), via, forced=True)
+            state.forced[via] += self._size(asked.envelope)
+        return asked.route(entry, (), (), forced=True)
 
 
 @dataclass(slots=True)
@@ -256,32 +197,50 @@ class _State:
         return twin
 
 
-def _able(
-    entries: tuple[Entry, ...],
-    message: Message,
-    envelope: Envelope,
-    left_out: list[tuple[str, str]],
-) -> tuple[Entry, ...]:
-    """Give the entries that can carry the message; note the reasons of the others."""
-    able = entries
-    for entry in entries:
-        reason = entry.backend.refuses(message, envelope)
-        if reason:
-            able = tuple(e for e in able if e is not entry)
-            left_out.append((entry.backend.name, reason))
-    return able
+class _Asked:
+    """The question for one message: who can carry it, and in which order."""
 
+    __slots__ = ("envelope", "left_out", "message", "stand_ins")
 
-def _order(
-    chosen: Entry, able: tuple[Entry, ...], spare: tuple[Entry, ...]
-) -> tuple[Backend, ...]:
-    """Give the chosen one, then other accounts first, then the heavier; backups last."""
+    def __init__(
+        self, message: Message, envelope: Envelope, stand_ins: StandIns
+    ) -> None:
+        self.message = message
+        self.envelope = envelope
+        self.stand_ins = stand_ins
+        self.left_out: list[tuple[str, str]] = []
 
-    def rank(entry: Entry) -> tuple[bool, bool, Fraction]:
-        same_account = entry.backend.account == chosen.backend.account
-        return entry.backup, same_account, -entry.weight
+    def able(self, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """Give the entries that can carry it; note the reasons of the others."""
+        able = entries
+        for entry in entries:
+            reason = self.who(entry).refuses(self.message, self.envelope)
+            if reason:
+                able = tuple(e for e in able if e is not entry)
+                self.left_out.append((entry.backend.name, reason))
+        return able
 
-    others = [entry for entry in (*able, *spare) if entry is not chosen]
-    if len(others) > 1:
-        others.sort(key=rank)
-    return (chosen.backend, *(entry.backend for entry in others))
+    def who(self, entry: Entry) -> Backend:
+        """Give the backend that acts for an entry."""
+        return self.stand_ins.get(entry.backend.name, entry.backend)
+
+    def route(
+        self,
+        chosen: Entry,
+        able: tuple[Entry, ...],
+        spare: tuple[Entry, ...],
+        *,
+        forced: bool,
+    ) -> Route:
+        """Put the chosen one first, then other accounts, then the heavier; backups last."""
+        account = self.who(chosen).account
+
+        def rank(entry: Entry) -> tuple[bool, bool, Fraction]:
+            return entry.backup, self.who(entry).account == account, -entry.weight
+
+        others = [entry for entry in (*able, *spare) if entry is not chosen]
+        if len(others) > 1:
+            others.sort(key=rank)
+        order = (self.who(chosen), *map(self.who, others))
+        name = chosen.backend.name
+        return Route(order, name, forced=forced, left_out=tuple(self.left_out))

@@ -190,3 +190,13 @@ def test_a_forked_process_starts_its_own_split_and_counts():
 def test_a_router_without_any_weight_is_a_mistake():
     with pytest.raises(ConfigError, match="weight above 0"):
         Router([entry(MemoryBackend("a"), 0)])
+
+
+def test_a_stand_in_acts_for_one_message_under_the_same_name_and_share():
+    router = Router([entry(Picky("a"), 1), entry(MemoryBackend("b"), 0, backup=True)])
+    stand_in = MemoryBackend("a", account="own")
+
+    found = route(router, message("two words"), stand_ins={"a": stand_in})
+
+    assert found.order[0] is stand_in
+    assert router.shares()[0].assigned == 1
