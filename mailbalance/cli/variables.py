@@ -1,0 +1,111 @@
+"""The environment variables that matter, each with its meaning.
+
+What lives here: that list, telling secrets from the rest, and finding names that were
+mistyped. What must not: reading a value's sense; that is ``mailbalance.config``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_OPEN = {
+    "MAILBALANCE_SPLIT": "which backends, and their weights",
+    "MAILBALANCE_FROM": "author of messages that name none",
+    "MAILBALANCE_REPLY_TO": "where answers to them go",
+    "MAILBALANCE_TIMEOUT": "seconds for one send, every try included",
+    "MAILBALANCE_MAX_ATTEMPTS": "tries for one message at most",
+    "MAILBALANCE_UNKNOWN": "after a lost reply: raise, or retry (may deliver twice)",
+    "MAILTRAP_STREAM": "Mailtrap's stream for messages that name none",
+    "MAILTRAP_USE_SANDBOX": "1 sends to the Mailtrap Sandbox instead",
+    "MAILTRAP_SANDBOX_ID": "which Mailtrap Sandbox",
+    "MAILTRAP_INBOX_ID": "which Mailtrap Sandbox (older name)",
+    "MAILTRAP_SMTP_PORT": "587, 2525, 25 (STARTTLS) or 465 (TLS at once)",
+    "AWS_REGION": "SES's region",
+    "AWS_DEFAULT_REGION": "SES's region; goes before AWS_REGION",
+    "AWS_PROFILE": "profile of the AWS configuration files",
+    "AWS_CA_BUNDLE": "certificates to trust for SES",
+}
+#: Not all are secrets; a user name or a proxy's address is nobody else's business either.
+_MASKED = {
+    "MAILTRAP_API_TOKEN": "Mailtrap's token",
+    "MAILTRAP_API_KEY": "Mailtrap's token (other name)",
+    "AWS_ACCESS_KEY_ID": "AWS key",
+    "AWS_SECRET_ACCESS_KEY": "AWS key, its secret part",
+    "AWS_SESSION_TOKEN": "AWS key, its session part",
+    "AWS_ENDPOINT_URL": "replaces the address of every AWS service",
+    "AWS_ENDPOINT_URL_SESV2": "replaces SES's address",
+    "SES_SMTP_USERNAME": "user name for SES by SMTP",
+    "SES_SMTP_PASSWORD": "password for SES by SMTP",
+    "HTTPS_PROXY": "proxy for both providers' APIs",
+    "NO_PROXY": "hosts that are reached without it",
+}
+_URL = re.compile(r"MAILBALANCE_([A-Z0-9_]+)_URL")
+
+#: How alike two names must be to take one for a slip of the other; 0 to 1.
+_ALIKE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable that is set.
+
+    Attributes:
+        name: Its name.
+        value: What it holds; ``None`` for what is not shown.
+        meaning: What it is for.
+    """
+
+    name: str
+    value: str | None
+    meaning: str
+
+
+def variables_set(environ: Mapping[str, str]) -> tuple[Variable, ...]:
+    """Give every variable that is set and means something here."""
+    found = [
+        Variable(name, environ[name], meaning)
+        for name, meaning in _OPEN.items()
+        if environ.get(name)
+    ]
+    found += [
+        Variable(name, None, f"how backend {_backend(url[1])} is reached")
+        for name in sorted(environ)
+        if (url := _URL.fullmatch(name)) and environ[name]
+    ]
+    found += [
+        Variable(name, None, meaning)
+        for name, meaning in _MASKED.items()
+        if environ.get(name)
+    ]
+    return tuple(found)
+
+
+def doubts(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
+    """Give one sentence for each variable that looks mistyped or has no effect.
+
+    Args:
+        environ: The environment.
+        names: The names of the backends in the split.
+    """
+    used = {f"MAILBALANCE_{name.upper().replace('-', '_')}_URL" for name in names}
+    known = [*_OPEN, *_MASKED, *sorted(used)]
+    found = []
+    for name in sorted(environ):
+        if name in known or not name.startswith(("MAILBALANCE_", "MAILTRAP_")):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+        if near and not environ.get(near[0]):
+            found.append(f"{name} is not read; did you mean {near[0]}?")
+        elif url := _URL.fullmatch(name):
+            backend = _backend(url[1])
+            found.append(f"{name} has no effect: {backend} is not in the split")
+        else:
+            found.append(f"{name} is not read; mailbalance has no such variable")
+    return found
+
+
+def _backend(name: str) -> str:
+    return name.lower().replace("_", "-")
