@@ -22,6 +22,9 @@ COMMIT_RESERVE = 10.0
 #: Bytes of a reply that are read; a send's reply is some hundred bytes long.
 REPLY_LIMIT = 1024 * 1024
 
+#: How every reply begins.
+_HEAD = b"HTTP/1."
+
 #: How far each event of httpcore's trace brings a request.
 _PHASES = {
     "connect_tcp.started": "connect",
@@ -66,6 +69,8 @@ class Exchange:
         abandoned: Whether the caller was cancelled and wants it to end.
         reused: Whether the connection was used before.
         received: Bytes of a reply seen, or ``None`` where nobody counts them.
+        latest: The bytes that were read last.
+        heads: How many replies seem to have begun.
         patience: What is given to httpcore as its timeouts.
     """
 
@@ -77,7 +82,9 @@ class Exchange:
         "backend",
         "blind",
         "committed",
+        "heads",
         "host",
+        "latest",
         "patience",
         "phase",
         "received",
@@ -99,6 +106,8 @@ class Exchange:
         self.abandoned = False
         self.reused = True
         self.received: int | None = None
+        self.latest = b""
+        self.heads = 0
         self._clock = clock
         self._end = clock() + timeout
         self._reserve = min(COMMIT_RESERVE, timeout / 3)
@@ -145,9 +154,11 @@ class Exchange:
         """Say whether the commit point was passed, or nobody can tell."""
         return self.committed or self.blind
 
-    def count(self, size: int) -> None:
-        """Count bytes of the reply."""
-        self.received = (self.received or 0) + size
+    def saw(self, data: bytes) -> None:
+        """Take note of what was read; with ``b""``, that reads will be told."""
+        self.received = (self.received or 0) + len(data)
+        self.heads += (self.latest[1 - len(_HEAD) :] + data).count(_HEAD)
+        self.latest = data
 
     def _commit(self) -> None:
         if self.abandoned:
@@ -157,6 +168,7 @@ class Exchange:
         self.phase = "request"
         self.committed = True
         self.received = None if self.received is None else 0
+        self.heads, self.latest = 0, b""
 
     def _stopped(self, why: str, code: str) -> TransientError:
         return TransientError(
@@ -206,6 +218,19 @@ class Reply:
         del self.body[REPLY_LIMIT:]
         self.fault = f"is longer than {REPLY_LIMIT} bytes"
         return False
+
+    def is_exact(self, exchange: Exchange) -> bool:
+        """Say whether the reply ended where its connection's bytes ended.
+
+        If more came with it, a later request on that connection would be given these
+        bytes for its reply. Such a connection must not be used again.
+        """
+        if self.fault or exchange.heads != 1:
+            return False
+        if "transfer-encoding" in self.headers:
+            return exchange.latest.endswith(b"\r\n")
+        end = bytes(self.body[-len(exchange.latest) :]) if self.body else b"\n"
+        return exchange.latest.endswith(end)
 
     def settled(self, exchange: Exchange) -> HttpResponse:
         """Give the reply for judgement.

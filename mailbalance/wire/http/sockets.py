@@ -35,10 +35,10 @@ def seconds(timeout: float | None) -> float | None:
     return left
 
 
-def count(timeout: float | None, size: int) -> None:
+def saw(timeout: float | None, data: bytes) -> None:
     """Tell the exchange about bytes of its reply."""
     if isinstance(timeout, Patience):
-        timeout.exchange.count(size)
+        timeout.exchange.saw(data)
 
 
 class Tls:
@@ -110,22 +110,27 @@ def _connect(family: int, address: Any, timeout: float | None) -> SocketStream:
 
 
 class SocketStream(httpcore2.NetworkStream):
-    """One connection of the sync pool."""
+    """One connection of the sync pool.
+
+    Attributes:
+        retired: Set to have the pool close it instead of using it again.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self.retired = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is, at most ``max_bytes``; ``b""`` at the end."""
         with told_as(httpcore2.ReadTimeout, httpcore2.ReadError):
             self._sock.settimeout(seconds(timeout))
             data = self._sock.recv(max_bytes)
-        count(timeout, len(data))
+        saw(timeout, data)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of ``buffer``."""
-        count(timeout, 0)
+        saw(timeout, b"")
         with told_as(httpcore2.WriteTimeout, httpcore2.WriteError):
             rest = memoryview(buffer)
             while rest:
@@ -156,7 +161,7 @@ class SocketStream(httpcore2.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """Answer what httpcore asks: whether an idle connection has news, i.e. is dead."""
         if info == "is_readable":
-            return is_readable(self._sock.fileno())
+            return self.retired or is_readable(self._sock.fileno())
         return None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpcore2
 
-from mailbalance.wire.http.sockets import Tls, count, is_readable, seconds, told_as
+from mailbalance.wire.http.sockets import Tls, is_readable, saw, seconds, told_as
 
 if TYPE_CHECKING:
     import ssl
@@ -69,7 +69,11 @@ async def _connect(family: int, address: Any, limit: float | None) -> Stream:
 
 
 class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection of an async pool."""
+    """One connection of an async pool.
+
+    Attributes:
+        retired: Set to have the pool close it instead of using it again.
+    """
 
     _transport: asyncio.Transport
 
@@ -82,6 +86,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._writer: asyncio.Future[None] | None = None
         self._full = False
         self._paused = False
+        self.retired = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
@@ -129,12 +134,12 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         if self._paused and len(self._buffer) <= _HIGH_WATER:
             self._paused = False
             self._transport.resume_reading()
-        count(timeout, len(data))
+        saw(timeout, data)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of ``buffer``; return when no more than a little is unsent."""
-        count(timeout, 0)
+        saw(timeout, b"")
         with told_as(httpcore2.WriteTimeout, httpcore2.WriteError):
             limit = seconds(timeout)
             if self._ended or self._transport.is_closing():
@@ -176,7 +181,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         """Answer what httpcore asks: whether an idle connection has news, i.e. is dead."""
         if info != "is_readable":
             return None
-        if self._ended or self._buffer:
+        if self.retired or self._ended or self._buffer:
             return True
         sock = self._transport.get_extra_info("socket")
         return sock is not None and is_readable(sock.fileno())

@@ -120,6 +120,7 @@ class HttpWire:
                         break
             except Exception as error:  # noqa: BLE001 - the status is known already
                 reply.fault = f"broke off: {type(error).__name__}"
+            _retire_after_oddity(response, reply, exchange)
         return reply.settled(exchange)
 
     async def _aonce(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
@@ -138,6 +139,7 @@ class HttpWire:
                         break
             except Exception as error:  # noqa: BLE001 - the status is known already
                 reply.fault = f"broke off: {type(error).__name__}"
+            _retire_after_oddity(response, reply, exchange)
         return reply.settled(exchange)
 
     @contextmanager
@@ -172,6 +174,16 @@ async def _despite_cancelling(
     if not task.cancelled():
         task.exception()  # looked at, so that asyncio does not report it as forgotten
     raise asyncio.CancelledError
+
+
+def _retire_after_oddity(response: Any, reply: Reply, exchange: Exchange) -> None:
+    stream = response.extensions.get("network_stream")
+    if (
+        exchange.received
+        and not reply.is_exact(exchange)
+        and hasattr(stream, "retired")
+    ):
+        stream.retired = True
 
 
 def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
