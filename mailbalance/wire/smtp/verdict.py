@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.replies import Reply
 
 #: The phases before the first word about a message.
-OPENING = frozenset({"greeting", "ehlo", "starttls", "auth"})
+OPENING = frozenset({"connect", "tls", "greeting", "ehlo", "starttls", "auth"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def judge(reply: Reply, phase: str, rules: tuple[Rule, ...] = ()) -> DeliveryErr
     """
     rule = next(each for each in (*rules, *ANY_SERVER) if each.fits(reply, phase))
     out_of_step = "out of step: " if reply.code < 400 else ""
-    detail = f"{_WHAT[phase]}: {out_of_step}{reply}"
+    detail = f"{_WHAT.get(phase, 'a reply')}: {out_of_step}{reply}"
     return rule.make(detail, code=str(reply.code), phase=phase)
 
 
