@@ -136,7 +136,7 @@ class Show:
 
     def doors(self) -> None:
         """Tell where everything is."""
-        self.out.say(
+        self.out.tell(
             "A local sandbox on this machine plays Amazon SES and Mailtrap; nothing leaves "
             "the machine, and every message below is counted at these doors:"
         )
@@ -146,7 +146,7 @@ class Show:
     def split(self) -> None:
         """Send everything while all is well."""
         self.out.say("\n1. The split", "bold")
-        self.out.say(
+        self.out.tell(
             f"{self.messages:,} messages go 60 % to SES and 40 % to Mailtrap, each by API "
             "and by SMTP over TLS."
         )
@@ -157,7 +157,7 @@ class Show:
     def failover(self) -> None:
         """Shut one door, and send on."""
         self.out.say("\n2. A door fails", "bold")
-        self.out.say(
+        self.out.tell(
             f"The {_BROKEN} door now refuses every connection. A refused message was "
             "provably not accepted, so it moves to the next backend at once."
         )
@@ -169,7 +169,7 @@ class Show:
     def lost_reply(self) -> None:
         """Let one door accept a message without saying so."""
         self.out.say("\n3. A reply is lost", "bold")
-        self.out.say(
+        self.out.tell(
             f"The {_FORGETFUL} door takes one message over and hangs up without a word. "
             "Sending it again could deliver it twice, so the caller is told instead."
         )
@@ -205,9 +205,9 @@ class Show:
         self.checks += every
         self.out.show(table(rows))
         rate = len(phase.told) / took
-        self.out.say(
-            f"  {rate:,.0f} messages a second. Rate and latencies are those of this "
-            "machine's loopback,\n  with client and doors in one process."
+        self.out.tell(
+            f"{rate:,.0f} messages a second. Rate and latencies are those of this "
+            "machine's loopback, with client and doors in one process."
         )
         say_checks(self.out, every)
         for oddity in oddities[:_FEW]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
@@ -61,8 +60,11 @@ def doors(urls: Mapping[str, str]) -> Table:
 
 def table(rows: Sequence[Figures]) -> Table:
     """Draw the figures of every backend, with their sums, within 80 columns."""
-    drawn = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=(0, 1))
-    drawn.add_column("backend", "all")
+    drawn = Table(
+        box=None, show_footer=True, pad_edge=False, padding=(0, 0, 0, 1),
+        header_style="bold", footer_style="dim",
+    )  # fmt: skip
+    drawn.add_column("backend", "all", no_wrap=True)
     counts = ("assigned", "carried", "at_door", "rejected", "unknown")
     for name in ("weight", *counts):
         total = sum(getattr(row, name) for row in rows)

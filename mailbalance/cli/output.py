@@ -109,8 +109,12 @@ class Output:
             self.console.width = _PLAIN_WIDTH
 
     def say(self, text: str = "", style: str = "") -> None:
-        """Print a line or more for people, without what could steer a terminal."""
+        """Print lines for people as they are, but for what could steer a terminal."""
         self.console.print(Text(printable(text), style), soft_wrap=True)
+
+    def tell(self, text: str) -> None:
+        """Print a sentence for people, wrapped between words; not for lines to copy."""
+        self.console.print(Text(printable(text)))
 
     def show(self, what: RenderableType) -> None:
         """Print a table or the like for people."""
