@@ -13,7 +13,7 @@ from mailbalance.mailer import Mailer
 
 if TYPE_CHECKING:
     from mailbalance.backend import Receipt
-    from mailbalance.mailer import Sendable
+    from mailbalance.intake import Sendable
 
 _default: Mailer | None = None
 _default_lock = threading.Lock()

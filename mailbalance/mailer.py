@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from mailbalance import events
 from mailbalance.assembly import (
@@ -22,22 +22,19 @@ from mailbalance.assembly import (
 )
 from mailbalance.config import read_settings
 from mailbalance.driver import Job, Timing, arun, run
-from mailbalance.errors import DeliveryError, MailError, MessageError
+from mailbalance.errors import DeliveryError, MailError
+from mailbalance.intake import Sendable, take
 from mailbalance.message import Address, Envelope, Message
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Route, Router, Share
 from mailbalance.routing.route import NOBODY
 
 if TYPE_CHECKING:
-    from email.message import Message as MimeMessage
     from typing import Self
 
     from mailbalance.backend import Backend, Receipt
     from mailbalance.driver import Detached
     from mailbalance.routing import StandIns, Unit
-
-#: What ``send`` takes: ours, the standard library's, or raw bytes.
-Sendable: TypeAlias = "Message | MimeMessage | bytes"
 
 
 class Mailer:
@@ -238,15 +235,7 @@ class Mailer:
         Raises:
             MessageError: When it is wrong, or both a message and its fields are given.
         """
-        if message is None:
-            return Message(**{**self._defaults, **fields})
-        if isinstance(message, Message):
-            if fields:
-                raise MessageError(
-                    f"{', '.join(fields)}: give a Message or its fields, not both"
-                )
-            return self._complete(message)
-        return self._complete(Message.from_mime(message, **fields))
+        return take(message, fields, self._defaults)
 
     def begin(
         self,
@@ -292,19 +281,3 @@ class Mailer:
             raise
         job.accepted(receipt)
         return receipt
-
-    def _complete(self, message: Message) -> Message:
-        """Give a message the defaults it lacks; the same one for the same message."""
-        lacks = {
-            name: value
-            for name, value in self._defaults.items()
-            if not getattr(message, name)
-        }
-        if message.raw is not None:
-            # Raw bytes go as they are; only a missing author is worth writing anew.
-            lacks = {"from_": lacks["from_"], "raw": None} if "from_" in lacks else {}
-        if not lacks:
-            return message
-        return message.once(
-            f"_completed {sorted(lacks)}", lambda: message.model_copy(update=lacks)
-        )
