@@ -52,6 +52,5 @@ def _complete(message: Message, defaults: Mapping[str, Any]) -> Message:
         lacks = {"from_": lacks["from_"], "raw": None} if "from_" in lacks else {}
     if not lacks:
         return message
-    return message.once(
-        f"_completed {sorted(lacks)}", lambda: message.model_copy(update=lacks)
-    )
+    # Another mailer may have other defaults, so they are part of what is kept.
+    return message.once(f"_with {lacks}", lambda: message.model_copy(update=lacks))

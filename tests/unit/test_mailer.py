@@ -108,6 +108,16 @@ def test_one_message_sent_twice_keeps_its_message_id(send):
     assert first.message_id == second.message_id
 
 
+def test_a_message_takes_the_defaults_of_the_mailer_that_sends_it(send):
+    first, second = one(from_="one@example.com"), one(from_="two@example.com")
+    message = Message(to="ana@example.com", text="x")
+
+    send(first, message)
+    send(second, message)
+
+    assert second.backends["only"].sent[0].message.from_.email == "two@example.com"
+
+
 def test_defaults_fill_what_a_message_lacks(send):
     mailer = one(from_="Me <me@example.com>", reply_to="help@example.com")
 
