@@ -182,26 +182,9 @@ class _Dialogue:
     def _take(self, line: str) -> None:
         verb = line[:4].upper()
         self.session.commands.append(verb + line[4:])
-        if verb == "EHLO":
-            self._ehlo()
-        elif verb == "STAR":
-            if self._say("STARTTLS").startswith("220"):
-                self._secure()
-                self.file = self.sock.makefile("rb")
-        elif verb == "AUTH":
-            if line.upper().startswith("AUTH LOGIN"):
-                self._send("334 UGFzc3dvcmQ6")
-                self.session.commands.append(f"AUTH {self._line()}")
-            self._say("AUTH")
-        elif verb == "MAIL":
-            self.sender, self.recipients = line, ()
-            self._say("MAIL")
-        elif verb == "RCPT":
-            if self._say("RCPT").startswith("25"):
-                self.recipients = (*self.recipients, line[9:-1])
-        elif verb == "DATA":
-            if self._say("DATA").startswith("354"):
-                self._data()
+        act = getattr(self, f"_{verb.lower()}", None)
+        if act is not None:
+            act(line)
         elif verb in self.peer.replies:
             self._say(verb)
             if verb == "QUIT":
@@ -209,7 +192,30 @@ class _Dialogue:
         else:
             self._send("500 what?")
 
-    def _ehlo(self) -> None:
+    def _star(self, _line: str) -> None:
+        if self._say("STARTTLS").startswith("220"):
+            self._secure()
+            self.file = self.sock.makefile("rb")
+
+    def _auth(self, line: str) -> None:
+        if line.upper().startswith("AUTH LOGIN"):
+            self._send("334 UGFzc3dvcmQ6")
+            self.session.commands.append(f"AUTH {self._line()}")
+        self._say("AUTH")
+
+    def _mail(self, line: str) -> None:
+        self.sender, self.recipients = line, ()
+        self._say("MAIL")
+
+    def _rcpt(self, line: str) -> None:
+        if self._say("RCPT").startswith("25"):
+            self.recipients = (*self.recipients, line[9:-1])
+
+    def _data(self, _line: str) -> None:
+        if self._say("DATA").startswith("354"):
+            self._content()
+
+    def _ehlo(self, _line: str) -> None:
         if "EHLO" in self.peer.replies:
             self._say("EHLO")
             return
@@ -222,7 +228,7 @@ class _Dialogue:
             "\r\n".join(f"250{' -'[at < last]}{line}" for at, line in enumerate(lines))
         )
 
-    def _data(self) -> None:
+    def _content(self) -> None:
         if "body" in self.peer.replies:
             self._say("body")
         lines: list[bytes] = []

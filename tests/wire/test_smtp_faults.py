@@ -2,11 +2,11 @@
 
 import asyncio
 import base64
+import builtins
 import inspect
 import smtplib
 import socket
 import ssl
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -33,16 +33,21 @@ def classes(module: ModuleType) -> list[type[Exception]]:
     ]
 
 
+OTHERS = {
+    TimeoutError,
+    EOFError,
+    UnicodeError,
+    BrokenError,
+    MalformedReplyError,
+    asyncio.TimeoutError,
+    asyncio.IncompleteReadError,
+    *(each for each in classes(builtins) if issubclass(each, OSError)),
+}
+LIBRARIES = (smtplib, aiosmtplib, aiosmtplib.errors, socket, ssl)
 ALL = sorted(
-    {
-        *(each for module in (smtplib, aiosmtplib, socket, ssl) for each in classes(module)),
-        *classes(aiosmtplib.errors),
-        *(each for each in classes(sys.modules["builtins"]) if issubclass(each, OSError)),
-        TimeoutError, EOFError, UnicodeError, BrokenError, MalformedReplyError,
-        asyncio.TimeoutError, asyncio.IncompleteReadError,
-    },
+    OTHERS | {each for library in LIBRARIES for each in classes(library)},
     key=lambda each: (each.__module__, each.__name__),
-)  # fmt: skip
+)
 
 
 def make(kind: type[Exception]) -> Exception:

@@ -27,8 +27,14 @@ def wire_to(peer: SmtpPeer, ca: str | None = None, **reuse: Any) -> SmtpWire:
 
 @pytest.mark.parametrize(
     ("reuse", "sessions"),
-    [({}, 1), ({"messages": 2}, 3), ({"messages": 1}, 5), ({"idle": -1.0}, 5), ({"age": 0.0}, 5)],
-)  # fmt: skip
+    [
+        ({}, 1),
+        ({"messages": 2}, 3),
+        ({"messages": 1}, 5),
+        ({"idle": -1.0}, 5),
+        ({"age": 0.0}, 5),
+    ],
+)
 def test_a_connection_is_used_again_within_the_rules(
     how: How, reuse: dict[str, float], sessions: int
 ) -> None:

@@ -46,7 +46,7 @@ def test_replies_are_the_same_however_the_bytes_come(step: int) -> None:
         b"\r\n",
         b"2" * LINE_LIMIT,
         b"250-a\r\n" * LINES_LIMIT,
-        "２５０ ok\r\n".encode(),
+        "\uff12\uff15\uff10 ok\r\n".encode(),
     ],
 )
 def test_what_is_no_reply_is_malformed(data: bytes) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.verdict import Rule
 
 #: Seconds to wait in all for the answers to QUIT when everything is closed.
-GOODBYE = 2.0
+GOODBYE = 1.0
 
 
 @dataclass(frozen=True, slots=True)

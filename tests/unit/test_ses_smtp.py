@@ -1,0 +1,241 @@
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from mailbalance.backends._ses_smtp_replies import REPLIES
+from mailbalance.backends.ses_smtp import SesSmtpBackend, smtp_password
+from mailbalance.config import BackendSettings
+from mailbalance.envelope import Envelope
+from mailbalance.errors import ConfigError
+from mailbalance.frozen import FrozenDict
+from tests.unit.smtp_mails import headers, known_replies, meaning, message, refusal
+
+#: The example key of the AWS documentation.
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+KNOWN = [
+    ("us-east-1", "BLBM/9hSUELfq8Gw+rU1YcBjkOxGbhT2XG763xVLGWL9"),
+    ("eu-west-1", "BMW5RDrXmmVs0lV7GpI4oLkHXpZ4stDsk6q91z1g38Pk"),
+]
+
+
+def backend(**options: Any) -> SesSmtpBackend:
+    return SesSmtpBackend(
+        **{
+            "region": "eu-west-1",
+            "username": "AKIDEXAMPLE",
+            "password": "BPassword",
+            "environ": {},
+            **options,
+        }
+    )
+
+
+@pytest.mark.parametrize(("region", "password"), KNOWN)
+def test_the_smtp_password_is_derived_from_the_secret_key(
+    region: str, password: str
+) -> None:
+    assert smtp_password(SECRET, region) == password
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"access_key": "AKIDEXAMPLE", "secret_key": SECRET},
+        {
+            "environ": {
+                "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+                "AWS_SECRET_ACCESS_KEY": SECRET,
+            }
+        },
+        {
+            "environ": {
+                "SES_SMTP_USERNAME": "AKIDEXAMPLE",
+                "SES_SMTP_PASSWORD": KNOWN[1][1],
+                "AWS_SESSION_TOKEN": "irrelevant",
+            }
+        },
+    ],
+)
+def test_credentials_are_found_wherever_they_are_said(given: dict[str, Any]) -> None:
+    made = backend(username=None, password=None, **given)
+
+    server = made.wire(message()).server
+
+    assert server.host == "email-smtp.eu-west-1.amazonaws.com"
+    assert server.credentials is not None
+    assert server.credentials.user == "AKIDEXAMPLE"
+    assert server.credentials.password == KNOWN[1][1]
+
+
+def test_temporary_credentials_are_no_configuration() -> None:
+    environ = {
+        "AWS_ACCESS_KEY_ID": "ASIA",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_SESSION_TOKEN": "token",
+    }
+
+    with pytest.raises(ConfigError, match="temporary AWS credentials"):
+        backend(username=None, password=None, environ=environ)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"password": None}, "go together"),
+        ({"username": None, "password": None, "access_key": "A"}, "go together"),
+        ({"tls": "maybe"}, "tls="),
+        ({"tls": "off"}, "loopback"),
+        ({"ca": "/nowhere.pem"}, "ca="),
+        ({"region": "eu west"}, "region"),
+        ({"password": "pass\nword"}, "printable"),
+    ],
+)
+def test_a_wrong_option_is_told_by_name(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        backend(**options)
+
+    assert str(caught.value).startswith("ses-smtp: ")
+    assert "BPassword" not in str(caught.value)
+
+
+def test_all_problems_of_its_settings_are_told_at_once() -> None:
+    settings = BackendSettings(
+        "ses-smtp",
+        "ses+smtp",
+        user="AKID",
+        options=FrozenDict({"tls": "no", "colour": "red", "ca": "/nowhere"}),
+        environ={},
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        SesSmtpBackend.from_settings(settings)
+
+    assert len(caught.value.problems) == 4
+
+
+def test_settings_become_a_backend() -> None:
+    settings = BackendSettings(
+        "mine",
+        "ses+smtp",
+        host="127.0.0.1",
+        port=2465,
+        user="AKID",
+        secret=SecretStr("BSecret"),
+        options=FrozenDict({"region": "us-east-1", "configuration_set": "main"}),
+        environ={},
+    )
+
+    made = SesSmtpBackend.from_settings(settings)
+    server = made.wire(message()).server
+
+    assert (made.name, made.account) == ("mine", "ses/us-east-1")
+    assert (server.where, server.security) == ("127.0.0.1:2465", "implicit")
+    assert headers(made, message())["X-SES-CONFIGURATION-SET"] == "main"
+    assert "BSecret" not in repr(made) + repr(server) + repr(vars(made))
+
+
+def test_what_only_ses_knows_travels_in_its_headers() -> None:
+    sent = message(
+        category="welcome",
+        metadata={"order no": "7", "user": "ana@x"},
+        ses={
+            "configuration_set": "main",
+            "contact_list": "news",
+            "topic": "weekly",
+            "tenant": "acme",
+            "source_arn": "arn:aws:ses:eu-west-1:1:identity/a.com",
+            "from_arn": "arn:from",
+            "feedback_arn": "arn:feedback",
+        },
+    )
+
+    read = headers(backend(configuration_set="other"), sent)
+
+    assert read["X-SES-CONFIGURATION-SET"] == "main"
+    assert read["X-SES-MESSAGE-TAGS"] == "category=welcome, order_-20no=7, user=ana@x"
+    assert read["X-SES-LIST-MANAGEMENT-OPTIONS"] == "news; topic=weekly"
+    assert read["X-SES-TENANT"] == "acme"
+    assert read["X-SES-SOURCE-ARN"] == "arn:aws:ses:eu-west-1:1:identity/a.com"
+    assert read["X-SES-FROM-ARN"] == "arn:from"
+    assert read["X-SES-RETURN-PATH-ARN"] == "arn:feedback"
+
+
+def test_a_plain_message_has_no_control_headers() -> None:
+    assert backend().control_headers(message()) == []
+
+
+def test_bounces_go_to_the_feedback_address() -> None:
+    sent = message(ses={"feedback_address": "bounce@example.com"})
+
+    mail = backend()._mail(sent, Envelope.of(sent))
+
+    assert mail.sender == "bounce@example.com"
+    assert mail.recipients == ("ben@example.net",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"text": None, "ses": {"template_name": "t"}}, "template"),
+        ({"ses": {"open_tracking": False}}, "tracking"),
+        ({"ses": {"click_tracking": True}}, "tracking"),
+        ({"ses": {"endpoint_id": "abc.def"}}, "endpoint"),
+        ({"to": [f"r{n}@example.net" for n in range(51)]}, "51 recipients"),
+        ({"text": "x" * 41_000_000}, "over the limit"),
+        ({"metadata": {"k": "ü" * 200}}, "characters for a tag"),
+        ({"to": "jürgen@example.net"}, "before the @"),
+    ],
+)
+def test_what_cannot_be_said_over_smtp_is_refused_with_a_reason(
+    fields: dict[str, Any], words: str
+) -> None:
+    assert words in str(refusal(backend(), message(**fields)))
+
+
+def test_an_ordinary_message_is_not_refused() -> None:
+    assert refusal(backend(), message(category="x", metadata={"a": "b"})) is None
+
+
+def test_the_preview_shows_the_dialogue_and_no_secret() -> None:
+    shown = backend().preview(message(category="x"), Envelope.of(message()))
+
+    assert "MAIL FROM:<ana@example.com>" in shown
+    assert "RCPT TO:<ben@example.net>" in shown
+    assert "X-SES-MESSAGE-TAGS: category=x" in shown
+    assert "BPassword" not in shown
+
+
+def test_the_message_id_is_read_off_the_reply() -> None:
+    known = "010001870dbae81e-35118332-f389-474c-8b37-69ce1e1934ae-000000"
+
+    assert backend().ids(f"Ok {known}") == (known,)
+    assert backend().ids("2.0.0 what else") == ()
+
+
+TABLE = """
+dot      Throttled           454 Throttling failure: Maximum sending rate exceeded
+dot      Unavailable/account 454 Throttling failure: Daily message quota exceeded
+auth     Transient           454 Temporary authentication failure
+dot      Transient           451 Temporary service failure
+greeting Throttled           421 Too many concurrent SMTP connections
+mail     Unavailable/backend 530 Authentication required
+auth     Unavailable/backend 535 Authentication Credentials Invalid
+auth     Unavailable/account 535 Account not subscribed to SES
+dot      Rejected            552 Message is too long.
+dot      Unavailable/sender  554 Message rejected: Email address is not verified.
+dot      Unavailable/backend 554 Access denied: User `x' is not authorized to perform `ses:SendRawEmail'
+dot      Unavailable/account 554 Message rejected: Sending suspended for this account.
+dot      Unavailable/account 554 Message rejected: Sending paused for this account.
+dot      Unsuitable          554 Configuration set <x> does not exist.
+dot      Rejected            554 Transaction failed
+mail     Unavailable/sender  501 Invalid MAIL FROM address provided
+rcpt     Rejected            553 Invalid email address
+"""
+
+
+@pytest.mark.parametrize(("reply", "phase", "expected"), known_replies(TABLE))
+def test_each_known_reply_has_its_meaning(
+    reply: str, phase: str, expected: str
+) -> None:
+    assert meaning(reply, phase, REPLIES) == expected
