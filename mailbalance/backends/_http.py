@@ -139,7 +139,7 @@ def texts(body: bytes) -> str:
     text that is no JSON; the readable part of HTML.
     """
     value = decoded(body)
-    if value is None:
+    if value is None and body.strip() != b"null":
         plain = re.sub(
             r"<(style|script)\b.*?</\1>|<[^>]*>", " ", _as_text(body), flags=re.S
         )
@@ -199,12 +199,16 @@ def shown(request: HttpRequest) -> str:
 
 def plaintext_problem(url: str, where: str) -> str | None:
     """Say why a base URL cannot be used, or ``None``; ``where`` names what to change."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        complete = parts.port != 0 and parts.hostname is not None
+    except ValueError:
+        complete = False
+    if not complete or parts.scheme not in {"http", "https"}:
         return f"{where} is no URL that begins with https://"
     if parts.username is not None or parts.query or parts.fragment:
         return f"{where} may hold a host, a port and a path only"
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         return f"{where} is plaintext to another machine; use https://"
     return None
 

@@ -1,0 +1,151 @@
+"""Reading what providers say when they say no: bodies, waits, previews, base URLs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbalance import ConfigError
+from mailbalance.backends import _http
+from mailbalance.wire.http import HttpRequest
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", ""),
+        (b"null", ""),
+        (b'{"success": false, "errors": ["a is required", "b"]}', "a is required; b"),
+        (b'{"errors": ["Unauthorized"]}', "Unauthorized"),
+        (b'{"errors": "Account access forbidden"}', "Account access forbidden"),
+        (b'{"error": "Incorrect API token"}', "Incorrect API token"),
+        (
+            b'{"errors": {"name": ["is short", "x"], "base": ["odd"]}}',
+            "name is short; name x; odd",
+        ),
+        (b'{"errors": {"filters": "invalid"}}', "filters invalid"),
+        (b'{"message": "Rate."}', "Rate."),
+        (b'{"Message": "Rate."}', "Rate."),
+        (b'{"odd": {"message": "deep"}}', "deep"),
+        (b'["one", "two", "one"]', "one; two"),
+        (b'"text"', "text"),
+        (b"42", ""),
+        (b"plain\n text", "plain text"),
+        (b"<html><style>p {}</style><h1>502</h1> Bad <b>Gateway", "502 Bad Gateway"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+)
+def test_every_form_of_error_body_is_read(body, text):
+    assert _http.texts(body) == text
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.one_of(st.binary(), _json.map(lambda value: json.dumps(value).encode())))
+def test_no_body_can_break_the_reader(body):
+    assert len(_http.scrubbed(_http.texts(body), [])) <= 500
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": " 2.5 "}, 2.5),
+        ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30),
+        ({"retry-after": "Mon, 23 Nov 2026 11:00:00 GMT"}, 0),
+        ({"retry-after": "Mon, 23 Nov 2027 11:00:00 GMT"}, 600),
+        ({"retry-after": "999999"}, 600),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "1e9"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"x-amz-retry-after": "1500"}, 1.5),
+        ({"x-amz-retry-after": "1500", "retry-after": "9"}, 1.5),
+        ({"x-amz-retry-after": "x", "retry-after": "9"}, 9),
+    ],
+)
+def test_a_wait_is_read_in_seconds_or_as_a_date(headers, seconds):
+    assert _http.retry_after(headers, NOW) == seconds
+
+
+@given(st.text())
+def test_no_wait_can_break_the_reader(text):
+    found = _http.retry_after({"retry-after": text, "x-amz-retry-after": text}, NOW)
+
+    assert found is None or 0 <= found <= 600
+
+
+def test_a_preview_masks_secrets_and_shortens_files():
+    headers = {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=A/b, Signature=deadbeef",
+        "X-Amz-Security-Token": "token",
+    }
+    body = json.dumps({"Data": "QUJD" * 10_000, "Text": "Grüße"}).encode()
+
+    shown = _http.shown(HttpRequest("POST", "https://x/send", headers, body))
+
+    assert shown.startswith("POST https://x/send\n")
+    assert "Signature=***" in shown
+    assert "X-Amz-Security-Token: ***" in shown
+    assert "(40000 characters)" in shown
+    assert "Grüße" in shown
+    assert "deadbeef" not in shown
+    assert len(shown) < 2000
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com",
+        "https://example.com:8/base",
+        "http://127.0.0.1:5000",
+        "http://localhost:1",
+        "http://[::1]:1",
+    ],
+)
+def test_base_urls_are_https_or_on_this_machine(url):
+    _http.check_base("ses", "endpoint", url, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://example.com", "plaintext"),
+        ("http://10.0.0.1", "plaintext"),
+        ("http://127.0.0.1.example.com", "plaintext"),
+        ("ftp://example.com", "https://"),
+        ("example.com", "https://"),
+        ("https://", "https://"),
+        ("https://user:pw@example.com", "host, a port and a path only"),
+        ("https://example.com/?a=b", "host, a port and a path only"),
+        ("https://example.com:x", "https://"),
+        ("https://[::1", "https://"),
+    ],
+)
+def test_other_base_urls_are_a_mistake_in_the_configuration(url, reason):
+    with pytest.raises(ConfigError, match="ses: endpoint") as caught:
+        _http.check_base("ses", "endpoint", url, None)
+
+    assert reason in str(caught.value)
+    assert "pw@" not in str(caught.value)
+
+
+def test_a_ca_file_that_cannot_be_read_is_a_mistake_in_the_configuration(tmp_path):
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+
+    for path in (empty, tmp_path / "missing.pem"):
+        with pytest.raises(ConfigError, match="ses: ca cannot be read"):
+            _http.check_base("ses", "endpoint", None, str(path))
