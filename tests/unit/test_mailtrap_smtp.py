@@ -203,8 +203,8 @@ mail     Unavailable/backend 530 5.7.1 Authentication required
 mail     Unavailable/sender  550 5.7.1 Sending from domain is not allowed
 dot      Unavailable/sender  550 5.7.1 Sending from domain x.com is not allowed
 dot      Unavailable/sender  554 From: Header does not match the sender's domain
-dot      Throttled           550 5.7.0 Requested action not taken: too many emails per second
-rcpt     Throttled           550 5.7.0 Requested action not taken: too many emails per second
+dot      Throttled           550 5.7.0 Action not taken: too many emails per second
+rcpt     Throttled           550 5.7.0 Action not taken: too many emails per second
 dot      Rejected            552 5.3.4 Error: message too big
 rcpt     Rejected            554 5.5.1 Error: no sandbox for this email
 """

@@ -224,7 +224,7 @@ auth     Unavailable/backend 535 Authentication Credentials Invalid
 auth     Unavailable/account 535 Account not subscribed to SES
 dot      Rejected            552 Message is too long.
 dot      Unavailable/sender  554 Message rejected: Email address is not verified.
-dot      Unavailable/backend 554 Access denied: User `x' is not authorized to perform `ses:SendRawEmail'
+dot      Unavailable/backend 554 Access denied: User is not authorized to perform SendRawEmail
 dot      Unavailable/account 554 Message rejected: Sending suspended for this account.
 dot      Unavailable/account 554 Message rejected: Sending paused for this account.
 dot      Unsuitable          554 Configuration set <x> does not exist.
