@@ -65,7 +65,11 @@ def demo(
     out = Output(json=json)
     chosen = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     began = time.perf_counter()
-    with new_sandbox(out, seed=chosen) as box, demo_mailer(box, chosen) as mailer:
+    with (
+        out.reporting(),
+        new_sandbox(out, seed=chosen) as box,
+        demo_mailer(box, chosen) as mailer,
+    ):
         show = Show(out, box, mailer, messages)
         for step in (show.doors, show.split, show.failover, show.lost_reply):
             step()

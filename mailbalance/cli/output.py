@@ -27,6 +27,7 @@ from mailbalance.errors import (
     MailError,
     MessageError,
     RejectedError,
+    UnavailableError,
     UnknownOutcomeError,
 )
 
@@ -88,6 +89,11 @@ def what_to_do(error: MailError) -> str:
         )
     if isinstance(error, RejectedError):
         return "It was not accepted and would be refused again; correct it first."
+    if isinstance(error, UnavailableError):
+        return (
+            "No provider accepted it, so it is safe to send it again once the backend is "
+            "mended: look at its key, quota and verified senders."
+        )
     later = "later"
     if isinstance(error, DeliveryError) and error.retry_after:
         later = f"in {error.retry_after:.0f} seconds"
@@ -147,6 +153,9 @@ class Output:
         self._error_line(_words(error))
         for address, reply in getattr(error, "refused", {}).items():
             self._error_line(f"  {address}: {reply}")
+        if getattr(error, "accepted", ()):
+            done = ", ".join(getattr(error, "accepted", ()))
+            self._error_line(f"already accepted, do not send to them again: {done}")
         if message_id and isinstance(error, DeliveryError):
             self._error_line(f"Message-ID {message_id}")
         for note in getattr(error, "__notes__", ()):

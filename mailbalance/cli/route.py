@@ -43,9 +43,10 @@ def route(
     out = Output(json=json)
     with out.reporting(), Mailer.from_env() as mailer:
         check_via(mailer, via)
+        unsaid = None if eml else "(any)"
         message = c.compose(
             eml, to=to, cc=cc, bcc=bcc, from_=from_, reply_to=reply_to,
-            attachments=attach, text=None if eml else "(any text)",
+            attachments=attach, subject=unsaid, text=unsaid,
         )  # fmt: skip
         found = mailer.route(message, via=via)
         facts = facts_of_route(mailer, found)

@@ -63,7 +63,6 @@ def sandbox(
     """  # noqa: D301 - a real backspace tells click not to wrap the lines after it
     out = Output(json=json)
     wanted = _wanted(ports, control_port)
-    stopped = _until_signal()
     try:
         box = new_sandbox(out, ports=wanted).start()
     except ValueError as error:
@@ -73,6 +72,7 @@ def sandbox(
             f"A port is taken ({error.strerror}); choose another.", Code.TEMPORARY
         ) from None
     try:
+        stopped = _until_signal()
         _say(out, box, split)
         stopped.wait()
     finally:

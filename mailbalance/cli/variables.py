@@ -44,8 +44,12 @@ _MASKED = {
 }
 _URL = re.compile(r"MAILBALANCE_([A-Z0-9_]+)_URL")
 
-#: How alike two names must be to take one for a slip of the other; 0 to 1.
-_ALIKE = 0.75
+#: Names that begin so are ours, or read by us alone.
+_PREFIXES = ("MAILBALANCE_", "MAILTRAP_", "SES_SMTP_")
+
+#: How alike the rest of two names must be to take one for a slip of the other, 0 to 1:
+#: FORM and FROM are 0.75, PASS and PASSWORD 0.67, POSTMARK_URL and MAILTRAP_URL 0.58.
+_ALIKE = 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +98,26 @@ def doubts(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
     known = [*_OPEN, *_MASKED, *sorted(used)]
     found = []
     for name in sorted(environ):
-        if name in known or not name.startswith(("MAILBALANCE_", "MAILTRAP_")):
+        if name in known or not name.startswith(_PREFIXES):
             continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
-        if near and not environ.get(near[0]):
-            found.append(f"{name} is not read; did you mean {near[0]}?")
+        near = _nearest(name, known)
+        if near and not environ.get(near):
+            found.append(f"{name} is not read; did you mean {near}?")
         elif url := _URL.fullmatch(name):
             backend = _backend(url[1])
             found.append(f"{name} has no effect: {backend} is not in the split")
         else:
             found.append(f"{name} is not read; mailbalance has no such variable")
     return found
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    """Give the known name with the same prefix that is most like this one."""
+    prefix = next(prefix for prefix in _PREFIXES if name.startswith(prefix))
+    rests = [other.removeprefix(prefix) for other in known if other.startswith(prefix)]
+    rest = name.removeprefix(prefix)
+    near = difflib.get_close_matches(rest, rests, n=1, cutoff=_ALIKE)
+    return prefix + near[0] if near else None
 
 
 def _backend(name: str) -> str:
