@@ -200,6 +200,7 @@ KNOWN = frozenset(
         "AWS_DEFAULT_REGION",
         "AWS_REGION",
         "AWS_PROFILE",
+        "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_SESV2",
         "AWS_CA_BUNDLE",
         "HTTPS_PROXY",
