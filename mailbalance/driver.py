@@ -51,7 +51,7 @@ class Job:
 
     __slots__ = (
         "_attempts", "_clock", "_envelope", "_message", "_observers", "_router", "detached",
-        "steps",
+        "route", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class Job:
         self._attempts: list[Attempt] = []
         self._clock = clock
         self.detached = detached
+        self.route = route
         self.steps = plan(
             route,
             envelope.recipients,

@@ -1,0 +1,71 @@
+"""A call that sends one message: route it, send it, answer in the caller's form.
+
+What lives here: the way of one message through the mailer. What must not: bulk calls
+(``bulk``), hooks (``hooks``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailbalance.dropin.outcomes import of_faults, of_other, of_ses
+from mailbalance.dropin.replies import message_id, reply, with_endings
+from mailbalance.dropin.stand_ins import CallersClient, OnlySes, is_replaced, is_ses
+from mailbalance.dropin.words import WORDS
+from mailbalance.errors import DeliveryError, MessageError
+from mailbalance.message import Envelope
+
+if TYPE_CHECKING:
+    from mailbalance.backend import Backend
+    from mailbalance.dropin.calls import Part
+    from mailbalance.dropin.own_client import OwnClient
+    from mailbalance.dropin.replies import Reply
+    from mailbalance.mailer import Mailer
+
+
+def send_one(mailer: Mailer, part: Part, own: OwnClient) -> Reply:
+    """Send the message of a call through the mailer.
+
+    Raises:
+        UnknownSendError: When it may or may not have been accepted.
+        Exception: What botocore would have raised, or has.
+    """
+    envelope = part.envelope or Envelope.of(part.message)
+    stand_ins = stand_ins_for(mailer, part, own, envelope)
+    try:
+        job = mailer.begin(part.message, envelope=envelope, stand_ins=stand_ins)
+    except MessageError as error:
+        return of_faults(error, own.service, own.url, code=WORDS[own.service].refused)
+    try:
+        receipt = mailer.finish(job)
+    except DeliveryError as error:
+        return _failed(error, stand_ins, own)
+    carrier = stand_ins.get(receipt.backend)
+    if isinstance(carrier, CallersClient) and carrier.reply is not None:
+        return with_endings(carrier.reply, (receipt,))
+    body = {"MessageId": message_id(receipt)}
+    return reply(own.service, own.url, body, (receipt,), backend=receipt.backend)
+
+
+def stand_ins_for(
+    mailer: Mailer, part: Part, own: OwnClient, envelope: Envelope
+) -> dict[str, Backend]:
+    """Put the caller's client in SES's place, and a refusal where only SES will do."""
+    found: dict[str, Backend] = {}
+    for entry in mailer.router.entries:
+        backend = entry.backend
+        if is_replaced(backend):
+            found[backend.name] = CallersClient(backend.name, own, envelope)
+        elif part.only_ses and not is_ses(backend):
+            found[backend.name] = OnlySes(backend, part.only_ses)
+    return found
+
+
+def _failed(
+    error: DeliveryError, stand_ins: dict[str, Backend], own: OwnClient
+) -> Reply:
+    asked = stand_ins.get(error.backend)
+    if isinstance(asked, CallersClient) and asked.judged is error:
+        answer = of_ses(error, asked.reply, asked.failed)
+        return with_endings(answer, (error,))
+    return of_other(error, own.service, own.url)

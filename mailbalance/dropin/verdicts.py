@@ -1,0 +1,166 @@
+"""What came of one request to SES, as our outcomes: the table for botocore's world.
+
+What lives here: botocore's exceptions and SES's replies (of both APIs) as
+``DeliveryError``. What must not: raising towards the caller (``outcomes``), and the table
+of SES's codes, which is that of the SES backend.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from botocore import exceptions as aws
+
+from mailbalance.backends import _http
+from mailbalance.backends._ses_errors import Facts, classify
+from mailbalance.dropin.words import HTTP_STATUS, SYNONYMS, WORDS
+from mailbalance.errors import (
+    DeliveryError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from mailbalance.wire.http import HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+    from mailbalance.dropin.own_client import AskError
+    from mailbalance.dropin.replies import Reply
+    from mailbalance.message import Envelope, Message
+
+#: Raised only while connecting, whichever urllib3 is below.
+_BEFORE = (aws.EndpointConnectionError, aws.ConnectTimeoutError)
+
+#: Functions of urllib3, http.client and ssl that run before the first byte of a request
+#: is written. One of them in an exception's own traceback proves that nothing was sent.
+_CONNECTING = frozenset(
+    {"connect", "_new_conn", "_validate_conn", "_prepare_proxy", "do_handshake"}
+)
+
+
+def of_exception(failed: AskError, backend: str) -> DeliveryError:
+    """Say what a request without a response means for the message."""
+    error = failed.cause
+    facts: dict[str, Any] = {"backend": backend, "code": type(error).__name__}
+    detail = str(error) or type(error).__name__
+    if failed.phase == "sign":
+        return UnavailableError(
+            f"the request could not be signed: {detail}", phase="credentials", **facts
+        )
+    if failed.phase == "exchange" and _never_sent(error, failed.outer):
+        chain = _chain(error, failed.outer)
+        untrusted = any(isinstance(e, ssl.SSLCertVerificationError) for e in chain)
+        kind = UnavailableError if untrusted else TransientError
+        return kind(detail, phase="connect", **facts)
+    return UnknownOutcomeError(detail, phase="reply", **facts)
+
+
+def of_reply(
+    answer: Reply, message: Message, envelope: Envelope, backend: str
+) -> DeliveryError | str:
+    """Give the MessageId of a reply, or what it means that there is none."""
+    http, parsed = answer
+    if http.status_code >= 300:
+        return of_error(answer, message, envelope, backend)
+    provider_id = parsed.get("MessageId")
+    if isinstance(provider_id, str) and provider_id:
+        return provider_id
+    return without_id(http.status_code, backend)
+
+
+def of_error(
+    answer: Reply, message: Message, envelope: Envelope, backend: str
+) -> DeliveryError:
+    """Judge a reply whose status says that it failed as a whole."""
+    http, parsed = answer
+    error = parsed.get("Error", {})
+    code, text = str(error.get("Code") or ""), str(error.get("Message") or "")
+    return _judged(http.status_code, http.headers, code, text, message, envelope, backend)
+
+
+def of_entry(
+    entry: Mapping[str, Any],
+    service: str,
+    message: Message,
+    envelope: Envelope,
+    backend: str,
+) -> DeliveryError | str:
+    """Give the MessageId of a bulk entry, or what it means that there is none."""
+    words, status = WORDS[service], str(entry.get("Status") or "")
+    provider_id = entry.get("MessageId")
+    if status == words.success:
+        return str(provider_id) if provider_id else without_id(200, backend)
+    code, text = words.code(status), str(entry.get("Error") or status)
+    return _judged(HTTP_STATUS.get(code, 400), {}, code, text, message, envelope, backend)
+
+
+def without_id(status: int, backend: str) -> UnknownOutcomeError:
+    """Say that a success came without the id that makes it one."""
+    return UnknownOutcomeError(
+        f"SES said {status} without a MessageId",
+        likely="accepted",
+        backend=backend,
+        phase="reply",
+        code=str(status),
+    )
+
+
+def _judged(
+    status: int,
+    headers: Mapping[str, str],
+    code: str,
+    text: str,
+    message: Message,
+    envelope: Envelope,
+    backend: str,
+) -> DeliveryError:
+    ses = message.ses
+    named = ses.template_name, ses.template_arn, ses.configuration_set, ses.tenant
+    facts = Facts(envelope.sender, envelope.recipients, any((*named, ses.contact_list)))
+    verdict = classify(status, SYNONYMS.get(code, code), text, facts)
+    low = {name.lower(): value for name, value in headers.items()}
+    return _http.failure(
+        verdict,
+        HttpResponse(status, low, b""),
+        backend=backend,
+        code=code or str(status),
+        text=_http.scrubbed(text, ()),
+    )
+
+
+def _never_sent(error: Exception, outer: BaseException | None) -> bool:
+    """Say whether an exception comes from before the request was written.
+
+    botocore's classes do not always tell: a reset during the TLS handshake and one after
+    the whole request are both ``ConnectionClosedError``. The functions that it passed
+    through do.
+    """
+    if isinstance(error, _BEFORE):
+        return True
+    return any(
+        trace.tb_frame.f_code.co_name in _CONNECTING
+        for found in _chain(error, outer)
+        for trace in _frames(found)
+    )
+
+
+def _frames(error: BaseException) -> Iterator[TracebackType]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _chain(
+    error: BaseException, outer: BaseException | None
+) -> Iterator[BaseException]:
+    """Walk from an exception through all that led to it, but not to what came before."""
+    seen: set[int] = {id(outer)}
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        yield at
+        seen.add(id(at))
+        at = at.__cause__ or at.__context__
