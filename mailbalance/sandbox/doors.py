@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from uvicorn.server import ServerState
 
 from mailbalance.sandbox.http import App, DoorApp, HttpDoor, connection_factory
-from mailbalance.sandbox.listening import Port
+from mailbalance.sandbox.listening import Factory, Port
 from mailbalance.sandbox.mailtrap import MailtrapDoor
 from mailbalance.sandbox.ses import SesDoor
 from mailbalance.sandbox.smtp import SmtpProtocol
@@ -51,8 +51,6 @@ _DOOR_OF: dict[str, Door] = {
     "mailtrap-smtp": "mailtrap-smtp",
     "mailtrap-smtps": "mailtrap-smtp",
 }
-
-Factory = Callable[[], asyncio.Protocol]
 
 
 class Doors:
@@ -98,7 +96,7 @@ class Doors:
             for kind in (SesSmtpDoor, MailtrapSmtpDoor)
         )
 
-    async def open(
+    def open(
         self, ports: Mapping[str, Port], context: ssl.SSLContext, control: App
     ) -> None:
         """Open every port that no fault shuts."""
@@ -111,12 +109,10 @@ class Doors:
             self._factories[door.name] = partial(
                 SmtpProtocol, door, self._smtp_connections, context
             )
-        await ports["control"].open(connection_factory(control, self._http_state))
-        await self.follow_faults(ports, context)
+        ports["control"].open(connection_factory(control, self._http_state))
+        self.follow_faults(ports, context)
 
-    async def follow_faults(
-        self, ports: Mapping[str, Port], context: ssl.SSLContext
-    ) -> None:
+    def follow_faults(self, ports: Mapping[str, Port], context: ssl.SSLContext) -> None:
         """Shut the ports of doors that refuse, open those of the others."""
         for name, door in _DOOR_OF.items():
             if self._faults.closed(door):
@@ -124,7 +120,7 @@ class Doors:
             else:
                 tls = PORTS[name] in {"https", "smtps"}
                 factory = self._factories[door]
-                await ports[name].open(factory, context if tls else None)
+                ports[name].open(factory, context if tls else None)
 
     async def close(self) -> None:
         """End every connection and every task at once; the ports are shut already."""

@@ -104,12 +104,15 @@ class Faults:
         return any(f.kind == "refuse" and f.total for f in self._by_door.get(door, ()))
 
     def refuses(self, door: Door) -> bool:
-        """Whether to turn this connection, or request on an old one, away."""
+        """Whether to turn away this connection, or this request on an old one.
+
+        Only for a ``refuse`` with count or rate; for the others see ``closed``.
+        """
         if not self._by_door.get(door):
             return False
         with self._lock:
             return any(
-                f.kind == "refuse" and self._hits(door, f)
+                f.kind == "refuse" and not f.total and self._hits(door, f)
                 for f in tuple(self._by_door.get(door, ()))
             )
 

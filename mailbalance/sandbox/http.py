@@ -8,6 +8,7 @@ is a pure function of the request.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
@@ -57,6 +58,10 @@ class Answer:
     body: bytes
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
     accepted: tuple[Arrival, ...] = ()
+
+
+#: Stands for a reply that is never sent.
+_NO_ANSWER = Answer(0, b"")
 
 
 class HttpDoor(Protocol):
@@ -138,31 +143,32 @@ class DoorApp:
         """Answer one request."""
         connection: Connection = scope["state"]["connection"]
         connection.begun += 1
-        try:
+        # ConnectionAbortedError: the client left; CancelledError: the box is closing
+        with contextlib.suppress(ConnectionAbortedError, asyncio.CancelledError):
             body = await read_body(receive, self._door.max_body)
-        except ConnectionAbortedError:
-            return
-        answer = self._judge(scope, body, connection)
-        if not answer.accepted:
-            if answer.status >= 400:
+            answer = self._judge(scope, body, connection)
+            if answer.accepted:
+                answer = await self._take_over(answer, connection)
+            elif answer.status >= 400:
                 self._store.refuse(self._door.name)
-            await reply(send, answer)
-            return
+            if answer is _NO_ANSWER:
+                connection.transport.close()
+                await _closed(receive)
+            else:
+                await reply(send, answer)
+
+    async def _take_over(self, answer: Answer, connection: Connection) -> Answer:
         strike = self._faults.strike(self._door.name)
         if strike.delay:
             await asyncio.sleep(strike.delay)
-        if strike.fault is None or strike.fault.kind == "drop":
-            told = strike.fault is None and not connection.transport.is_closing()
-            for arrival in answer.accepted:
-                self._store.accept(self._door.name, arrival, answered=told)
-        else:
+        dropped = strike.fault is not None and strike.fault.kind == "drop"
+        if strike.fault is not None and not dropped:
             self._store.refuse(self._door.name)
-            answer = self._door.fault_answer(strike.fault)
-        if strike.fault is not None and strike.fault.kind == "drop":
-            connection.transport.close()
-            await _closed(receive)
-        else:
-            await reply(send, answer)
+            return self._door.fault_answer(strike.fault)
+        told = not (dropped or connection.transport.is_closing())
+        for arrival in answer.accepted:
+            self._store.accept(self._door.name, arrival, answered=told)
+        return _NO_ANSWER if dropped else answer
 
     def _judge(
         self, scope: Scope, body: bytes | None, connection: Connection

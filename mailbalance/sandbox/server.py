@@ -96,9 +96,7 @@ class Sandbox:
             self._folder = tempfile.TemporaryDirectory(prefix="mailbalance-sandbox-")
             self._context = server_context(self.ca_file)
             self._engine = Engine(self._close)
-            self._engine.run(
-                self._doors.open(self._ports, self._context, control_app(self))
-            )
+            self._engine.run(self._open(self._context))
         except BaseException:
             self.stop()
             raise
@@ -113,6 +111,9 @@ class Sandbox:
             port.release()
         if self._folder is not None:
             self._folder.cleanup()
+
+    async def _open(self, context: ssl.SSLContext) -> None:
+        self._doors.open(self._ports, context, control_app(self))
 
     async def _close(self) -> None:
         for port in self._ports.values():
@@ -244,4 +245,4 @@ class Sandbox:
     async def follow_faults(self) -> None:
         """Shut the ports of refusing doors, open the others; on the box's own loop."""
         if self._context is not None:
-            await self._doors.follow_faults(self._ports, self._context)
+            self._doors.follow_faults(self._ports, self._context)

@@ -173,9 +173,12 @@ class Dialogue:
             self._say("334 VXNlcm5hbWU6")
             initial = ((yield Need.LINE) or b"").decode("latin-1")
         user = _decode(initial)
+        if user is None:  # a lone "*" is how a client gives up: RFC 4954, section 4
+            self._say(self._door.words.syntax)
+            return
         self._say("334 UGFzc3dvcmQ6")
         password = _decode(((yield Need.LINE) or b"").decode("latin-1"))
-        if user is None or password is None:
+        if password is None:
             self._say(self._door.words.syntax)
         else:
             self._finish_login(user, password)

@@ -64,9 +64,9 @@ class SmtpDoor:
 
     def turn_away(self) -> str | None:
         """The reply to a new connection that is refused."""
-        if not self._faults.refuses(self.name):
-            return None
-        return self.refusal(self.words.unavailable)
+        if self._faults.closed(self.name) or self._faults.refuses(self.name):
+            return self.refusal(self.words.unavailable)
+        return None
 
     def refusal(self, reply: str) -> str:
         """Count a refusal and pass its reply on."""

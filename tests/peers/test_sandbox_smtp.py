@@ -280,7 +280,7 @@ def test_a_client_that_leaves_after_the_dot_has_sent_its_message() -> None:
         b"EHLO",
         b"AUTH GSSAPI",
         b"AUTH PLAIN !",
-        b"AUTH LOGIN !\r\nx",
+        b"AUTH LOGIN !",
         b"MAIL FROM:ana@example.com",
         b"MAIL FROM:<ana>",
         b"RCPT TO:<b@example.com>",
@@ -299,8 +299,6 @@ def test_a_senseless_command_is_refused_and_the_talk_goes_on(
         client.ehlo()
         client.send(line + b"\r\n")
         code, _ = client.getreply()
-        if line.startswith(b"AUTH LOGIN"):
-            code, _ = client.getreply()
 
         assert 500 <= code <= 599
         assert client.noop()[0] == 250
