@@ -27,15 +27,18 @@ class SmtpBackend(ABC):
 
     Attributes:
         name: Its name in the split.
-        account: What quotas belong to.
         limits: What the provider carries.
     """
 
     limits: Limits
 
-    def __init__(self, name: str, *, account: str) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.account = account
+
+    @property
+    @abstractmethod
+    def account(self) -> str:
+        """What quotas belong to."""
 
     # What each provider's file says
 
@@ -76,19 +79,17 @@ class SmtpBackend(ABC):
     def refuses(self, message: Message, envelope: Envelope) -> str | None:
         """Say why this backend cannot carry the message, or ``None`` when it can."""
         if message.has_template():
-            return "stored templates cannot be used over SMTP"
-        if len(envelope.recipients) > self.limits.recipients:
+            return "ses, mailtrap: stored templates cannot be used over SMTP"
+        count, size = len(envelope.recipients), message.size()
+        if count > self.limits.recipients:
+            return f"to, cc, bcc: {count} recipients, over {self.limits.recipients:,}"
+        if size > self.limits.size:
             return (
-                f"it has {len(envelope.recipients)} recipients, over the limit of "
-                f"{self.limits.recipients}"
-            )
-        if message.size() > self.limits.size:
-            return (
-                f"it has about {message.size():,} bytes, over the limit of "
-                f"{self.limits.size:,}"
+                f"attachments: the message may reach {size:,} bytes, "
+                f"over {self.limits.size:,}"
             )
         if not all(each.isascii() for each in _addresses(message, envelope)):
-            return "an address has non-ASCII characters before the @"
+            return "to, from_: a part before the @ is not ASCII"
         return self.unable(message)
 
     def preview(self, message: Message, envelope: Envelope) -> str:
@@ -134,9 +135,6 @@ class SmtpBackend(ABC):
         """Close what ``asend`` opened in the running event loop."""
         for wire in self.wires():
             await wire.aclose()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r}, account={self.account!r})"
 
     def _mail(self, message: Message, envelope: Envelope) -> Mail:
         content = mime.prepend(mime.render(message), self.control_headers(message))

@@ -63,5 +63,5 @@ def readable_ca(ca: str | None, problems: Problems) -> str | None:
         if ca is not None:
             client_context(ca)
     except OSError:
-        problems.add("the file in ca= is no readable PEM file")
+        problems.add("the file in ca= (or AWS_CA_BUNDLE) is no readable PEM file")
     return ca

@@ -41,8 +41,9 @@ SANDBOX_HOST = "sandbox.smtp.mailtrap.io"
 #: The user name that goes with an API token.
 TOKEN_USER = "api"  # noqa: S105 - no secret
 
+#: For SMTP no limit of recipients is published; 1000 is the API's for one list.
 LIMITS = Limits(
-    size=10_000_000,
+    size=10 * 1024 * 1024,
     recipients=1000,
     source="https://docs.mailtrap.io/email-api-smtp/setup/sending-limits",
     checked=date(2026, 11, 23),
@@ -57,6 +58,13 @@ REUSE_OTHER = Reuse(connections=2, messages=100, idle=30.0)
 
 #: Bytes of the one header for custom variables; a longer one is ignored in silence.
 VARIABLES_LIMIT = 1000
+
+#: Options of SES that change what a message is, each with what it stands for.
+_ONLY_SES = {
+    "contact_list": "SES keeps the contact list and makes the unsubscribe link",
+    "tenant": "Mailtrap has no tenants",
+    "endpoint_id": "Mailtrap has no multi-region endpoints",
+}
 
 OPTIONS = frozenset({"tls", "stream", "sandbox", "ca", "account"})
 
@@ -103,9 +111,8 @@ class MailtrapSmtpBackend(SmtpBackend):
         ca: str | None = None,
         account: str | None = None,
     ) -> None:
-        super().__init__(
-            name, account=account or ("mailtrap-sandbox" if sandbox else "mailtrap")
-        )
+        super().__init__(name)
+        self._account = account or ("mailtrap-sandbox" if sandbox else "mailtrap")
         problems = Problems(name)
         if not (token or password):
             problems.add("no token; set MAILTRAP_API_TOKEN, or give it in its URL")
@@ -170,6 +177,11 @@ class MailtrapSmtpBackend(SmtpBackend):
             raise ConfigError(problems)
         return made
 
+    @property
+    def account(self) -> str:
+        """Quotas belong to a Mailtrap account; the Mailtrap Sandbox has its own."""
+        return self._account
+
     def __repr__(self) -> str:
         server = self._wires[self._stream].server
         return f"MailtrapSmtpBackend({self.name!r}, {server.where})"
@@ -198,17 +210,20 @@ class MailtrapSmtpBackend(SmtpBackend):
         return headers
 
     def unable(self, message: Message) -> str | None:
-        """Refuse metadata that Mailtrap would drop, or that no header line can hold."""
+        """Refuse what only SES can do, and metadata that Mailtrap would drop."""
+        for name, why in _ONLY_SES.items():
+            if getattr(message.ses, name):
+                return f"ses[{name!r}]: {why}"
         if not message.metadata:
             return None
         text = _variables(message)
         if len(text) > VARIABLES_LIMIT:
             return (
-                f"its metadata has more than {VARIABLES_LIMIT} bytes as JSON, "
-                "and Mailtrap would ignore all of it"
+                f"metadata: {len(text)} bytes as JSON, and Mailtrap takes "
+                f"{VARIABLES_LIMIT} and drops all of it beyond"
             )
         if max(map(len, text.split())) > LONGEST_STRETCH:
-            return f"its metadata has over {LONGEST_STRETCH} characters without a space"
+            return f"metadata: over {LONGEST_STRETCH} characters without a space"
         return None
 
     def ids(self, reply: str) -> tuple[str, ...]:

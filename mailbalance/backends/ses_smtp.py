@@ -11,8 +11,6 @@ read 2026-11-23.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import os
 import re
 import threading
@@ -22,10 +20,16 @@ from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits
 from mailbalance.backends import _ses_tags
+from mailbalance.backends._ses_smtp_keys import TEMPORARY, from_environ, smtp_password
 from mailbalance.backends._ses_smtp_replies import REPLIES
 from mailbalance.backends._smtp import SmtpBackend
 from mailbalance.backends._smtp_options import Problems, readable_ca, security
-from mailbalance.errors import ConfigError, TransientError, UnavailableError
+from mailbalance.errors import (
+    ConfigError,
+    DeliveryError,
+    TransientError,
+    UnavailableError,
+)
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.sigv4 import Keys
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from mailbalance.message import Envelope, Message
 
 LIMITS = Limits(
-    size=40_000_000,
+    size=40 * 1024 * 1024,
     recipients=50,
     source="https://docs.aws.amazon.com/ses/latest/dg/quotas.html",
     checked=date(2026, 11, 23),
@@ -51,11 +55,6 @@ OPTIONS = frozenset({"region", "tls", "configuration_set", "ca", "account"})
 
 _REGION = re.compile(r"[a-z0-9-]+")
 _OK_ID = re.compile(r"Ok ([0-9A-Za-z-]+)")
-
-_TEMPORARY = (
-    "temporary AWS credentials (with a session token) do not work over SMTP; set "
-    "SES_SMTP_USERNAME and SES_SMTP_PASSWORD, or use the ses backend"
-)
 
 
 class SesSmtpBackend(SmtpBackend):
@@ -76,7 +75,8 @@ class SesSmtpBackend(SmtpBackend):
         port: 587, 2587 or 25 (STARTTLS), 465 or 2465 (TLS at once).
         tls: ``"starttls"``, ``"implicit"`` or ``"off"`` instead of what the port implies.
         configuration_set: For messages that name none.
-        ca: Path of a PEM file to trust instead of the system's certificates.
+        ca: Path of a PEM file to trust instead of the system's certificates; else
+            ``AWS_CA_BUNDLE``, as boto3 has it.
         account: What quotas belong to.
         environ: Replaces the environment of the process.
 
@@ -106,8 +106,9 @@ class SesSmtpBackend(SmtpBackend):
         problems = Problems(name)
         keys = problems.pair(access_key, secret_key, "access_key and secret_key")
         given = problems.pair(username, password, "user name and password")
+        said = os.environ if environ is None else environ
         if given is None and keys is None and not problems:
-            given = _from_environ(os.environ if environ is None else environ, problems)
+            given = from_environ(said, problems)
         self._chain = AwsChain(
             backend=name,
             region=region,
@@ -117,7 +118,8 @@ class SesSmtpBackend(SmtpBackend):
         region = self._chain.likely_region()
         if region is not None and not _REGION.fullmatch(region):
             problems.add("the region has characters that no region's name has")
-        super().__init__(name, account=account or f"ses/{region or 'default'}")
+        super().__init__(name)
+        self._account = account
         self._configuration_set = configuration_set
         self._host = host
         self._credentials = problems.watch(
@@ -129,7 +131,7 @@ class SesSmtpBackend(SmtpBackend):
                 port,
                 security(tls, problems),
                 self._credentials,
-                readable_ca(ca, problems),
+                readable_ca(ca or said.get("AWS_CA_BUNDLE") or None, problems),
             )
         )
         if server is None or problems:
@@ -166,6 +168,16 @@ class SesSmtpBackend(SmtpBackend):
         if made is None or problems:
             raise ConfigError(problems)
         return made
+
+    @property
+    def account(self) -> str:
+        """Quotas of SES belong to an AWS account and region."""
+        if self._account is None:
+            try:
+                self._account = f"ses/{self._chain.region()}"
+            except DeliveryError:
+                return "ses"
+        return self._account
 
     def __repr__(self) -> str:
         return f"SesSmtpBackend({self.name!r}, {self._server.where})"
@@ -231,10 +243,11 @@ class SesSmtpBackend(SmtpBackend):
         """Refuse what SES takes by API only."""
         ses = message.ses
         if ses.open_tracking is not None or ses.click_tracking is not None:
-            return "tracking cannot be overridden over SMTP"
+            return "ses: tracking cannot be overridden over SMTP"
         if ses.endpoint_id is not None:
-            return "a multi-region endpoint cannot be named over SMTP"
-        return _ses_tags.problem(message)
+            return "ses['endpoint_id']: no endpoint can be named over SMTP"
+        problem = _ses_tags.problem(message)
+        return problem and f"metadata: {problem}"
 
     def ids(self, reply: str) -> tuple[str, ...]:
         """Read the MessageId, the same that the API would have given."""
@@ -255,38 +268,11 @@ class SesSmtpBackend(SmtpBackend):
     def _derived(self) -> Credentials:
         keys = self._chain.keys()
         if keys.token:
-            raise UnavailableError(_TEMPORARY, backend=self.name, phase="credentials")
+            raise UnavailableError(TEMPORARY, backend=self.name, phase="credentials")
         return Credentials(
             keys.access_key, smtp_password(keys.secret_key, self._chain.region())
         )
 
 
-def smtp_password(secret_key: str, region: str) -> str:
-    """Derive the SMTP password that belongs to an IAM secret key in one region.
-
-    Source: Developer Guide, "Converting existing AWS secret access keys": a SigV4 key for
-    a fixed date and the terminal "SendRawEmail", behind the version byte 4.
-    """
-    key = f"AWS4{secret_key}".encode()
-    for part in ("11111111", region, "ses", "aws4_request", "SendRawEmail"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return base64.b64encode(b"\x04" + key).decode()
-
-
 def _host(region: str) -> str:
     return f"email-smtp.{region}.amazonaws.com"
-
-
-def _from_environ(
-    environ: Mapping[str, str], problems: Problems
-) -> tuple[str, str] | None:
-    """Give SMTP credentials of the environment, or ``None`` to derive them later."""
-    given = problems.pair(
-        environ.get("SES_SMTP_USERNAME"),
-        environ.get("SES_SMTP_PASSWORD"),
-        "SES_SMTP_USERNAME and SES_SMTP_PASSWORD",
-    )
-    temporary = environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SESSION_TOKEN")
-    if given is None and temporary:
-        problems.add(_TEMPORARY)
-    return given

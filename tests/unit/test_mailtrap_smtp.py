@@ -155,11 +155,13 @@ def _folded(lines: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"metadata": {"k": "x" * VARIABLES_LIMIT}}, "1000 bytes"),
-        ({"metadata": {"k": "ü" * 200}}, "1000 bytes"),
+        ({"metadata": {"k": "x" * VARIABLES_LIMIT}}, "drops all of it"),
+        ({"metadata": {"k": "ü" * 200}}, "drops all of it"),
+        ({"ses": {"tenant": "acme"}}, "no tenants"),
+        ({"ses": {"contact_list": "news"}}, "contact list"),
         ({"metadata": {"k": "x" * 950}}, "without a space"),
         ({"text": None, "mailtrap": {"template_uuid": "u"}}, "template"),
-        ({"text": "x" * 11_000_000}, "over the limit"),
+        ({"text": "x" * 11_000_000}, "over 10,485,760"),
     ],
 )
 def test_what_mailtrap_would_drop_is_refused_with_a_reason(

@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from mailbalance.backends._ses_smtp_keys import smtp_password
 from mailbalance.backends._ses_smtp_replies import REPLIES
-from mailbalance.backends.ses_smtp import SesSmtpBackend, smtp_password
+from mailbalance.backends.ses_smtp import SesSmtpBackend
 from mailbalance.config import BackendSettings
 from mailbalance.envelope import Envelope
 from mailbalance.errors import ConfigError
@@ -182,7 +183,7 @@ def test_bounces_go_to_the_feedback_address() -> None:
         ({"ses": {"click_tracking": True}}, "tracking"),
         ({"ses": {"endpoint_id": "abc.def"}}, "endpoint"),
         ({"to": [f"r{n}@example.net" for n in range(51)]}, "51 recipients"),
-        ({"text": "x" * 41_000_000}, "over the limit"),
+        ({"text": "x" * 42_000_000}, "over 41,943,040"),
         ({"metadata": {"k": "ü" * 200}}, "characters for a tag"),
         ({"to": "jürgen@example.net"}, "before the @"),
     ],
@@ -224,7 +225,7 @@ auth     Unavailable/backend 535 Authentication Credentials Invalid
 auth     Unavailable/account 535 Account not subscribed to SES
 dot      Rejected            552 Message is too long.
 dot      Unavailable/sender  554 Message rejected: Email address is not verified.
-dot      Unavailable/backend 554 Access denied: User is not authorized to perform SendRawEmail
+dot      Unavailable/backend 554 Access denied: User is not authorized to do that
 dot      Unavailable/account 554 Message rejected: Sending suspended for this account.
 dot      Unavailable/account 554 Message rejected: Sending paused for this account.
 dot      Unsuitable          554 Configuration set <x> does not exist.

@@ -1,7 +1,8 @@
 """A server without sockets, which knows the truth about what it accepted.
 
 The link to it can be cut after any byte in either direction, and the client may notice
-that at once, at its next read, or only by a timeout.
+that when it writes (even when all of that write arrived), at its next read, or only by a
+timeout.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from mailbalance.wire.smtp.replies import MalformedReplyError, Reply, ReplyReade
 from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Step, Write
 from mailbalance.wire.smtp.transaction import Transaction
 
-Notice = Literal["write", "closed", "timeout", "junk"]
+Notice = Literal["write", "late", "closed", "timeout", "junk"]
 MAIL = Mail("a@x.com", ("b@x.com", "c@x.com"), b"Subject: x\n\n.dot\nend")
 
 
@@ -100,17 +101,18 @@ class Link:
 
     @property
     def _cut(self) -> bool:
-        return self.sent > self.up_to_server or self.heard >= self.up_to_client
+        room = self.up_to_server - self.sent - (self.notice == "late")
+        return room < 0 or self.heard >= self.up_to_client
 
     @property
     def _seen_closed(self) -> bool:
-        return self._cut and self.notice in ("write", "closed")
+        return self._cut and self.notice in ("write", "late", "closed")
 
     def _write(self, data: bytes) -> None:
         arrives = data[: max(0, self.up_to_server - self.sent)]
         self.sent += len(data)
         self.server.feed(arrives)
-        if self._cut and self.notice == "write":
+        if self._cut and self.notice in ("write", "late"):
             raise self._broken()
 
     def _next(self) -> Reply | None:

@@ -52,7 +52,7 @@ def test_a_connection_is_used_again_within_the_rules(
         ("250 2.0.0 Ok", FIN),
         ("250 2.0.0 Ok", RST),
         ("250 2.0.0 Ok", "421 4.4.2 idle"),
-        ("250 2.0.0 Ok", "250 2.0.0 unsolicited"),
+        b"250 2.0.0 Ok\r\n250 2.0.0 unsolicited\r\n",
     ],
 )
 @pytest.mark.parametrize("security", ["off", "starttls"])

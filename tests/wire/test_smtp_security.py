@@ -1,14 +1,16 @@
 """TLS, and what is never said without it."""
 
+import base64
 import datetime
 import socket
+import traceback
 
 import pytest
 import trustme
 
 from mailbalance.errors import ConfigError, TransientError, UnavailableError
 from mailbalance.wire.smtp import Credentials, Security, Server, SmtpWire
-from tests.wire.smtp_peer import AUTHORITY, PASSWORD, SmtpPeer
+from tests.wire.smtp_peer import AUTHORITY, FIN, PASSWORD, STALL, USER, SmtpPeer
 from tests.wire.smtp_ways import MAIL, How, fail, send
 
 TLS = pytest.mark.parametrize("security", ["starttls", "implicit"])
@@ -164,3 +166,21 @@ def test_a_host_that_is_no_name_is_unavailable(how: How, ca: str) -> None:
 
     assert type(error) is UnavailableError
     assert "host name" in error.detail
+
+
+@pytest.mark.parametrize(
+    "reply", ["535 5.7.8 wrong", STALL, FIN, f"535 {PASSWORD} is not it"]
+)
+@pytest.mark.parametrize("extensions", [("AUTH PLAIN",), ("AUTH LOGIN",)])
+def test_no_frame_of_an_error_holds_the_password(
+    how: How, reply: str, extensions: tuple[str, ...]
+) -> None:
+    with SmtpPeer(extensions=extensions, AUTH=reply) as peer:
+        error = fail(how, peer, timeout=0.3)
+
+    told = "".join(
+        traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    )
+    secrets = [PASSWORD, base64.b64encode(PASSWORD.encode()).decode()]
+    secrets.append(base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode())
+    assert not [each for each in secrets if each in told]

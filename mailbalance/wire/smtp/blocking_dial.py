@@ -50,12 +50,14 @@ def dial(
         return opening.run()
     except (*FOREIGN, smtplib.SMTPException) as error:
         opening.abort()
-        # smtplib's frames hold the password in their locals; they must not travel.
-        error.with_traceback(None)
-        raise translate(error, opening.phase, server, rules) from error
+        failure = translate(error, opening.phase, server, rules)
+        # smtplib's frames hold the password, and a reply to AUTH may quote it.
+        secret = opening.phase == "auth"
+        cause = None if secret else error.with_traceback(None)
     except BaseException:
         opening.abort()
         raise
+    raise failure from cause
 
 
 class _Opening:

@@ -47,12 +47,14 @@ async def dial(
         return await opening.run()
     except (*FOREIGN, aiosmtplib.SMTPException) as error:
         opening.abort()
-        # aiosmtplib's frames hold the password in their locals; they must not travel.
-        error.with_traceback(None)
-        raise translate(error, opening.phase, server, rules) from error
+        failure = translate(error, opening.phase, server, rules)
+        # aiosmtplib's frames hold the password, and a reply to AUTH may quote it.
+        secret = opening.phase == "auth"
+        cause = None if secret else error.with_traceback(None)
     except BaseException:
         opening.abort()
         raise
+    raise failure from cause
 
 
 class _Opening:
@@ -127,7 +129,11 @@ class _Opening:
         self.phase = "auth"
         chosen = mechanism(client.esmtp_extensions)
         act = client.auth_plain if chosen == "PLAIN" else client.auth_login
-        await act(credentials.user, credentials.password, timeout=self._limit())
+        try:
+            await act(credentials.user, credentials.password, timeout=self._limit())
+        except asyncio.CancelledError as error:
+            error.__traceback__ = None  # frames with the password
+            raise
 
 
 #: What aiosmtplib raises, or gives as the cause, when the greeting is what failed.

@@ -84,6 +84,8 @@ class Server:
                 "implicit" if self.port in IMPLICIT_PORTS else "starttls"
             )
             object.__setattr__(self, "security", implied)
+        if not 0 < self.port < 65536:
+            raise ConfigError("the port must be a number from 1 to 65535")
         if self.security == "off" and not is_loopback(self.host):
             raise ConfigError(
                 "tls=off sends mail and password in the clear, so it works with a "
