@@ -17,7 +17,7 @@ from mailbalance.mime import address_lists
 #: Lists of a Destination, with the field of the message each stands for.
 LISTS = {"ToAddresses": "to", "CcAddresses": "cc", "BccAddresses": "bcc"}
 
-_UNREADABLE = "it cannot be read as one address, so no other provider can be given it"
+UNREADABLE = "it cannot be read as one address, so no other provider can be given it"
 
 
 def read(text: str) -> Address | None:
@@ -30,29 +30,17 @@ def read(text: str) -> Address | None:
     return found.addresses[0] if one else None
 
 
-def read_into(draft: Draft, name: str, texts: Iterable[str], place: str) -> None:
-    """Read a list of addresses into a field of the message."""
-    addresses: list[Address] = []
-    for at, text in enumerate(texts):
-        address = read(text)
-        if address is None:
-            draft.keep(f"{place}[{at}]", _UNREADABLE)
-        else:
-            addresses.append(address)
-    if addresses:
-        draft.put(name, tuple(addresses), place)
-
-
-def read_one(draft: Draft, name: str, text: str | None, place: str) -> Address | None:
-    """Read a single address into a field of the message."""
+def read_sender(draft: Draft, text: str | None, place: str) -> None:
+    """Read From."""
     if not text:
-        return None
+        return
+    draft.sender = text
     address = read(text)
-    if address is None:
-        draft.keep(place, _UNREADABLE)
+    if address is not None:
+        draft.put("from_", address, place)
     else:
-        draft.put(name, address, place)
-    return address
+        draft.keep(place, UNREADABLE)
+        draft.wordless = True
 
 
 def read_destination(
@@ -61,4 +49,32 @@ def read_destination(
     """Read To, Cc and Bcc."""
     for name, field in LISTS.items():
         texts = (destination or {}).get(name) or ()
-        read_into(draft, field, texts, f"{place}.{name}")
+        addresses = read_all(draft, texts, f"{place}.{name}")
+        if addresses:
+            draft.put(field, addresses, f"{place}.{name}")
+
+
+def read_all(draft: Draft, texts: Iterable[str], place: str) -> tuple[Address, ...]:
+    """Read recipients; those that cannot be read are kept as written."""
+    return _readable(draft, texts, place, draft.unread)
+
+
+def read_replies(draft: Draft, texts: Iterable[str], place: str) -> None:
+    """Read Reply-To."""
+    addresses = _readable(draft, texts, place, [])
+    if addresses:
+        draft.put("reply_to", addresses, place)
+
+
+def _readable(
+    draft: Draft, texts: Iterable[str], place: str, others: list[str]
+) -> tuple[Address, ...]:
+    addresses: list[Address] = []
+    for at, text in enumerate(texts):
+        address = read(text)
+        if address is not None:
+            addresses.append(address)
+        else:
+            draft.keep(f"{place}[{at}]", UNREADABLE)
+            others.append(text)
+    return tuple(addresses)

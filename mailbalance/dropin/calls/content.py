@@ -23,7 +23,7 @@ def read_simple(draft: Draft, content: Mapping[str, Any], place: str) -> None:
     subject = (content.get("Subject") or {}).get("Data", "")
     draft.put("subject", _decoded(subject), f"{place}.Subject.Data")
     body = content.get("Body") or {}
-    draft.places["text"] = f"{place}.Body"
+    draft.places["text"] = draft.places["html"] = f"{place}.Body"
     for name, field in _BODIES.items():
         if text := (body.get(name) or {}).get("Data"):
             draft.put(field, text, f"{place}.Body.{name}.Data")

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from mailbalance.dropin.calls.call import Part
 from mailbalance.errors import MessageError
 from mailbalance.message import Envelope, Message
 
-_FIELD = re.compile(r"(\w+)(?:\.(\w+)|\[(?:'([^']*)'|(\d+))\])?[^:]*: (.*)", re.DOTALL)
+_PROBLEM = re.compile(
+    r"(?P<field>\w+)(?:\.(?P<option>\w+)|\['(?P<key>[^']*)'\]|\[(?P<at>\d+)\])?"
+    r"[^:]*: (?P<text>.*)",
+    re.DOTALL,
+)
 
 #: Stands for a message that only SES can carry: nobody else may ever send it, so it says
 #: nothing.
@@ -45,17 +49,24 @@ class Draft:
     """What has been read so far.
 
     Attributes:
-        fields: Keyword arguments of ``Message``.
+        fields: Keyword arguments of ``Message``, or changes to ``base``.
         places: Which parameter a field, or an option such as ``ses.tenant``, came from.
         reasons: Why the message stays on SES.
+        base: A finished message that the caller gave, if any.
         envelope: Who it goes to, if not those of the headers.
-        raw: A finished message, which the fields change.
+        sender: Who it comes from, as written.
+        unread: Recipients that cannot be read as addresses, as written.
+        wordless: Whether the content is nothing that a message could hold.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list)
+    base: Message | None = None
     envelope: Envelope | None = None
+    sender: str = ""
+    unread: list[str] = field(default_factory=list)
+    wordless: bool = False
 
     def put(self, name: str, value: Any, place: str) -> None:
         """Set a field of the message."""
@@ -65,7 +76,7 @@ class Draft:
     def option(self, name: str, value: str | bool | None, place: str) -> None:
         """Set an option that only SES knows, unless it is empty."""
         if value is not None and value != "":
-            self.fields.setdefault("ses", {})[name] = value
+            self.fields["ses"] = {**self.fields.get("ses", {}), name: value}
             self.places[f"ses.{name}"] = place
 
     def keep(self, place: str, why: str) -> None:
@@ -73,28 +84,58 @@ class Draft:
         self.reasons.append(Reason(place, why))
 
     def part(self) -> Part:
-        """Give the message; if it cannot be said in full, one that only SES may carry."""
+        """Give the message; if it cannot be said in full, one that only SES may carry.
+
+        Raises:
+            MessageError: When there is nobody to send it to.
+        """
+        message = None if self.wordless or self.unread else self._message()
+        envelope = self.envelope
+        if message is None:
+            message, envelope = self._stub(), self._written_envelope()
+        elif envelope is None and not (message.to or message.cc or message.bcc):
+            self._refuse_nobody()
+        return Part(message, envelope, self._why())
+
+    def _why(self) -> str | None:
+        return "; ".join(dict.fromkeys(map(str, self.reasons))) or None
+
+    def _message(self) -> Message | None:
         try:
-            message = Message(**self.fields)
+            if self.base is not None:
+                return self.base.model_copy(update=self.fields)
+            return Message(**self.fields)
         except MessageError as error:
-            for problem in error.problems:
-                self.reasons.append(self._in_their_words(problem))
-            message = self._stub()
-        why = "; ".join(dict.fromkeys(map(str, self.reasons))) or None
-        return Part(message, self.envelope, why)
+            self.reasons += map(self._in_their_words, error.problems)
+        return None
 
     def _stub(self) -> Message:
         kept = {name: self.fields[name] for name in _KEPT if name in self.fields}
-        return Message(
-            **kept, raw=_NOTHING, unrepresented=tuple(map(str, self.reasons))
-        )
+        reasons = tuple(map(str, self.reasons))
+        return Message(**kept, raw=_NOTHING, unrepresented=reasons)
+
+    def _written_envelope(self) -> Envelope:
+        """Give the envelope with what cannot be read left as it was written."""
+        if self.envelope is not None:
+            return self.envelope
+        shown = [self.fields.get(name, ()) for name in ("to", "cc", "bcc")]
+        emails = [address.email for group in shown for address in group]
+        recipients = tuple(dict.fromkeys([*emails, *self.unread]))
+        if not recipients:
+            self._refuse_nobody()
+        sender = self.fields.get("from_")
+        return Envelope(sender.email if sender else self.sender, recipients)
+
+    def _refuse_nobody(self) -> NoReturn:
+        raise MessageError(f"{self.places.get('to', 'to')}: there is no recipient")
 
     def _in_their_words(self, problem: str) -> Reason:
         """Name the caller's parameter where our own field has the fault."""
-        found = _FIELD.fullmatch(problem)
+        found = _PROBLEM.fullmatch(problem)
         if found is None:
             return Reason("", problem)
-        name, inner, key, at, text = found.groups()
-        place = self.places.get(f"{name}.{inner}") or self.places.get(name, name)
-        step = f"[{at}]" if at is not None else f"[{key!r}]" if key else ""
-        return Reason(place + step, text)
+        name, at = found["field"], found["at"]
+        place = self.places.get(f"{name}.{found['option']}") or self.places.get(name)
+        step = f"[{at}]" if at is not None else ""
+        named = f"{found['key']} " if found["key"] else ""
+        return Reason(f"{place or name}{step}", f"{named}{found['text']}")

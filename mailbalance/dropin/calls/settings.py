@@ -1,0 +1,73 @@
+"""Parameters beside content and recipients: what they ask of SES.
+
+What lives here: the options that both APIs know by different names, and which of them keep
+a message on SES. What must not: why the others do not; the table in ``parameters`` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailbalance.dropin.calls import addresses
+from mailbalance.dropin.calls.draft import Draft
+
+#: Parameter to option of ``SesOptions``.
+_OPTIONS = {
+    "ConfigurationSetName": "configuration_set",
+    "SourceArn": "source_arn",
+    "FromArn": "from_arn",
+    "ReturnPathArn": "return_path_arn",
+    "FromEmailAddressIdentityArn": "from_arn",
+    "FeedbackForwardingEmailAddressIdentityArn": "feedback_arn",
+    "TenantName": "tenant",
+}
+_FEEDBACK = ("ReturnPath", "FeedbackForwardingEmailAddress")
+_LIST = {"ContactListName": "contact_list", "TopicName": "topic"}
+_TRACKING = {
+    "OpenTrackingEnabled": "open_tracking",
+    "ClickTrackingEnabled": "click_tracking",
+}
+
+#: Options that no other provider can honour, and that change who gets what.
+ONLY_SES = {
+    "tenant": "a tenant has its own reputation and suppressions, which others lack",
+    "contact_list": "SES keeps the list, leaves out who unsubscribed, writes the link",
+    "topic": "SES keeps the list, leaves out who unsubscribed, writes the link",
+    "open_tracking": "Mailtrap switches tracking for a domain, not for a message",
+    "click_tracking": "Mailtrap switches tracking for a domain, not for a message",
+}
+
+
+def read_settings(draft: Draft, params: Mapping[str, Any]) -> None:
+    """Read every option a call may have."""
+    for name, option in _OPTIONS.items():
+        draft.option(option, params.get(name), name)
+    for name in _FEEDBACK:
+        _feedback(draft, params.get(name), name)
+    management = params.get("ListManagementOptions") or {}
+    for name, option in _LIST.items():
+        draft.option(option, management.get(name), f"ListManagementOptions.{name}")
+    tracking = (params.get("ConfigurationOverrides") or {}).get("Tracking") or {}
+    for name, option in _TRACKING.items():
+        if name in tracking:
+            place = f"ConfigurationOverrides.Tracking.{name}"
+            draft.option(option, tracking[name] == "ENABLED", place)
+
+
+def keep_what_only_ses_can(draft: Draft) -> None:
+    """Keep a message on SES whose options no other provider can honour."""
+    options = draft.fields.get("ses", {})
+    for name, why in ONLY_SES.items():
+        if options.get(name) not in (None, ""):
+            draft.keep(draft.places.get(f"ses.{name}", f"ses.{name}"), why)
+
+
+def _feedback(draft: Draft, text: str | None, place: str) -> None:
+    if not text:
+        return
+    address = addresses.read(text)
+    if address is None:
+        draft.keep(place, addresses.UNREADABLE)
+    else:
+        draft.option("feedback_address", address.email, place)
