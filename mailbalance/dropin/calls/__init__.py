@@ -5,6 +5,18 @@ What lives here: the pure mapping of the sending operations of boto3's ``ses`` a
 """
 
 from mailbalance.dropin.calls.call import OPERATIONS, Call, Part, SesFault
+from mailbalance.dropin.calls.explanation import Explanation, Row, explain
+from mailbalance.dropin.calls.faults import fault_of
 from mailbalance.dropin.calls.reading import read_call
 
-__all__ = ["OPERATIONS", "Call", "Part", "SesFault", "read_call"]
+__all__ = [
+    "OPERATIONS",
+    "Call",
+    "Explanation",
+    "Part",
+    "Row",
+    "SesFault",
+    "explain",
+    "fault_of",
+    "read_call",
+]

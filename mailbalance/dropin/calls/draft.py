@@ -92,7 +92,7 @@ class Draft:
         message = None if self.wordless or self.unread else self._message()
         envelope = self.envelope
         if message is None:
-            message, envelope = self._stub(), self._written_envelope()
+            message, envelope = self.stub(), self._written_envelope()
         elif envelope is None and not (message.to or message.cc or message.bcc):
             self._refuse_nobody()
         return Part(message, envelope, self._why())
@@ -109,7 +109,8 @@ class Draft:
             self.reasons += map(self._in_their_words, error.problems)
         return None
 
-    def _stub(self) -> Message:
+    def stub(self) -> Message:
+        """Give a message that says nothing but who it concerns."""
         kept = {name: self.fields[name] for name in _KEPT if name in self.fields}
         reasons = tuple(map(str, self.reasons))
         return Message(**kept, raw=_NOTHING, unrepresented=reasons)

@@ -6,14 +6,17 @@ the reading itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mailbalance.dropin.calls import addresses, content, parameters, raw, settings
 from mailbalance.dropin.calls import tags as message_tags
 from mailbalance.dropin.calls import templates as stored
-from mailbalance.dropin.calls.call import Call
+from mailbalance.dropin.calls.call import Call, Part, SesFault
 from mailbalance.dropin.calls.draft import Draft
+from mailbalance.dropin.calls.faults import entry_fault
+from mailbalance.errors import MessageError
 
 Params = Mapping[str, Any]
 Templates = Mapping[str, str]
@@ -31,11 +34,28 @@ def read_call(
         templates: Names of SES templates with the ids of their Mailtrap twins.
 
     Raises:
-        MessageError: When a message of it names no recipient; with the parameter.
+        MessageError: When a call of one message names no recipient; with the parameter.
     """
     found = drafts(service, operation, params, templates=templates)
-    parts = tuple(draft.part() for draft in found)
+    entries = _entries(params) if "Bulk" in operation else None
+    if entries is None:
+        parts = tuple(draft.part() for draft in found)
+    else:
+        faults = [entry_fault(service, params, entry) for entry in entries]
+        parts = tuple(map(_entry_part, found, faults))
     return Call(service, operation, params, parts)
+
+
+def _entries(params: Params) -> Sequence[Params]:
+    return params.get("Destinations") or params.get("BulkEmailEntries") or ()
+
+
+def _entry_part(draft: Draft, fault: SesFault | None) -> Part:
+    """Give an entry's message; one without recipients only fails its own entry."""
+    try:
+        return replace(draft.part(), fault=fault)
+    except MessageError as error:
+        return Part(draft.stub(), None, str(error), fault)
 
 
 def drafts(

@@ -106,6 +106,8 @@ def merge(default: Mapping[str, Any], replaced: Mapping[str, Any]) -> dict[str, 
     merged = dict(default)
     for key, value in replaced.items():
         before = merged.get(key)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        merged[key] = merge(before, value) if both else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged[key] = merge(before, value)
+        else:
+            merged[key] = value
     return merged

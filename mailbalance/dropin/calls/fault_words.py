@@ -1,0 +1,145 @@
+"""What SES says of single values it refuses: addresses, tags, headers, file names.
+
+What lives here: one check for each kind of value, giving SES's words or ``None``. What
+must not: where in a call the values stand (``faults``).
+
+Sources: texts of addresses and tags as AWS returned them to LocalStack's recorded tests,
+to Floci's probes of 2026-09 and to users (they are JavaMail's); SES developer guide,
+"Header fields" and "Unsupported attachment types" (2026-11); bounds from botocore's model
+of sesv2 (1.44). Where SES's words are not known, ours say the same in few words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+#: Characters of an address with its name.
+LONGEST_ADDRESS = 320
+
+#: Characters of a tag's name and of its value.
+LONGEST_TAG = 255
+
+#: Characters of a header's name, its value, and both.
+LONGEST_HEADER_NAME, LONGEST_HEADER_VALUE, LONGEST_HEADER = 126, 995, 996
+
+#: Headers with parameters of their own.
+FORBIDDEN_HEADERS = frozenset(
+    {"bcc", "cc", "content-disposition", "content-type", "date", "from", "message-id"}
+    | {"mime-version", "reply-to", "return-path", "subject", "to"}
+)
+
+_ENDINGS = """
+ade adp app asp bas bat cer chm cmd com cpl crt csh der exe fxp gadget hlp hta inf ins isp
+its js jse ksh lib lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb mde mdt mdw mdz
+msc msh msh1 msh2 mshxml msh1xml msh2xml msi msp mst ops pcd pif plg prf prg reg scf scr sct
+shb shs sys ps1 ps1xml ps2 ps2xml psc1 psc2 tmp url vb vbe vbs vps vsmacros vss vst vsw vxd
+ws wsc wsf wsh xnk
+"""
+
+#: Endings of files that SES does not deliver.
+FORBIDDEN_ENDINGS = frozenset(_ENDINGS.split())
+
+_TAG_NAME = re.compile(r"[A-Za-z0-9_-]+|ses:feedback-id-[ab]")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.@-]+")
+_HEADER_NAME = re.compile(r"[!-9;-@A-~]+")
+_HEADER_VALUE = re.compile(r"[ -~]+")
+
+#: Quoted text, comments (one level deep) and <...>, as far as commas in them do not count.
+_SHELTERED = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)|<[^<>]*>', re.DOTALL)
+_NAME_OR_COMMENT = re.compile(
+    r'"(?:[^"\\]|\\.)*"(?=\s*<)|\((?:[^()\\]|\\.)*\)', re.DOTALL
+)
+_UNSEEN = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
+_NO_DOMAIN = re.compile(r"[^A-Za-z0-9.\[\]:-]")
+
+
+def in_address(text: str) -> str | None:
+    """Say what SES says of an address; any name may stand before it."""
+    if "," in _SHELTERED.sub("", text):
+        return "Illegal address"
+    local, at, domain = _addr_spec(text).partition("@")
+    if local.startswith('"'):
+        local, at, domain = _quoted_local(_addr_spec(text))
+    elif _UNSEEN.search(local):
+        return "Local address contains control or whitespace"
+    if not at:
+        return "Missing final '@domain'"
+    return _in_domain(domain) or _too_long(text)
+
+
+def _addr_spec(text: str) -> str:
+    bare = _NAME_OR_COMMENT.sub("", text).strip()
+    return bare[bare.rfind("<") + 1 : -1].strip() if bare.endswith(">") else bare
+
+
+def _quoted_local(spec: str) -> tuple[str, str, str]:
+    end = spec.rfind('"') + 1
+    return spec[:end], spec[end : end + 1], spec[end + 1 :]
+
+
+def _in_domain(domain: str) -> str | None:
+    if not domain:
+        return "Missing domain"
+    if _UNSEEN.search(domain):
+        return "Domain contains control or whitespace"
+    if _NO_DOMAIN.search(domain):
+        return "Domain contains illegal character"
+    if domain.startswith("."):
+        return "Domain starts with dot"
+    if ".." in domain:
+        return "Domain contains dot-dot"
+    return "Domain ends with dot" if domain.endswith(".") else None
+
+
+def _too_long(text: str) -> str | None:
+    if len(text.strip()) <= LONGEST_ADDRESS:
+        return None
+    return (
+        f"Address length is more than {LONGEST_ADDRESS} characters long: "
+        f"'{text.strip()}'."
+    )
+
+
+def in_tag(tag: Mapping[str, str]) -> str | None:
+    """Say what SES says of a message tag."""
+    name, value = tag.get("Name", ""), tag.get("Value", "")
+    for part, text in (("name", name), ("value", value)):
+        if not text:
+            return f"The tag {part} must be specified."
+    if len(name) > LONGEST_TAG:
+        return f"Tag name cannot exceed {LONGEST_TAG} characters."
+    if not _TAG_NAME.fullmatch(name):
+        return (
+            f"Invalid tag name <{name}>: only alphanumeric ASCII characters, '_',  '-' "
+            "are allowed."
+        )
+    if len(value) > LONGEST_TAG:
+        return f"Tag value cannot exceed {LONGEST_TAG} characters."
+    if not _TAG_VALUE.fullmatch(value):
+        return (
+            f"Invalid tag value <{value}>: only alphanumeric ASCII characters, '_',  "
+            "'-' , '.', '@' are allowed."
+        )
+    return None
+
+
+def in_header(header: Mapping[str, str]) -> str | None:
+    """Say what SES says of a header beside simple content or a template."""
+    name, value = header.get("Name", ""), header.get("Value", "")
+    fits = len(name) <= LONGEST_HEADER_NAME and len(value) <= LONGEST_HEADER_VALUE
+    if not (fits and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+        return f"Invalid header: {name[:LONGEST_HEADER_NAME]}"
+    if len(name) + len(value) > LONGEST_HEADER:
+        return f"Header too long: {name}"
+    if name.lower() in FORBIDDEN_HEADERS:
+        return f"Header not allowed: {name}"
+    return None
+
+
+def in_file_name(name: str) -> str | None:
+    """Say what SES says of the name of an attached file."""
+    _, dot, ending = name.rpartition(".")
+    if dot and ending.strip().lower() in FORBIDDEN_ENDINGS:
+        return f"Illegal filename: {name}"
+    return None
