@@ -21,10 +21,10 @@ from mailbalance.message import Envelope
 
 if TYPE_CHECKING:
     from mailbalance.backend import Backend
+    from mailbalance.driver import Job
     from mailbalance.dropin.calls import Part
     from mailbalance.dropin.metadata import Ending
     from mailbalance.dropin.replies import Reply
-    from mailbalance.driver import Job
     from mailbalance.mailer import Mailer
 
 
@@ -151,8 +151,8 @@ class BulkSide:
     def _entries(self, number: int) -> list[Mapping[str, Any] | None]:
         """Give SES's word on each entry; ``None`` for all when it has none for each."""
         http, parsed = self.reply or (None, {})
-        found = parsed.get(WORDS[self.own.service].results)
-        if http is None or http.status_code >= 300 or len(found or ()) != number:
+        found = parsed.get(WORDS[self.own.service].results) or ()
+        if http is None or http.status_code >= 300 or len(found) != number:
             return [None] * number
         return list(found)
 

@@ -4,8 +4,8 @@ What lives here: ``Metadata``, the ``ResponseMetadata`` of every answer we give,
 functions that read it back. What must not: making replies (``replies``).
 
 It is a ``dict`` like botocore's own: it prints, compares and turns into JSON as one. What
-it knows besides goes wherever the reply goes: through ``copy``, ``deepcopy`` and ``pickle``,
-and into the ``response`` of a ``ClientError``.
+it knows besides goes wherever the reply goes: through ``copy``, ``deepcopy`` and
+``pickle``, and into the ``response`` of a ``ClientError``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def receipts(response: Mapping[str, Any]) -> tuple[Ending, ...]:
     """
     metadata = response.get("ResponseMetadata")
     if not isinstance(metadata, Metadata):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - as wrong as a plain client's reply
             "this is no reply of a client that mailbalance is attached to; pass what "
             "send_email() or another sending call returned"
         )

@@ -11,12 +11,13 @@ import re
 import uuid
 from collections.abc import Mapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from botocore.awsrequest import AWSResponse
 
 from mailbalance.dropin.metadata import Ending, Metadata
 from mailbalance.dropin.words import WORDS
+from mailbalance.errors import DeliveryError
 
 if TYPE_CHECKING:
     from mailbalance.backend import Receipt
@@ -73,7 +74,7 @@ def reply(
         "x-amzn-requestid": request_id,
         "x-mailbalance-backend": backend,
     }
-    http = AWSResponse(url, status, headers, None)
+    http: Any = AWSResponse(url, status, cast("Any", headers), None)
     http._content = b""  # or reading .content would ask the stream that is not there
     fields = {
         "RequestId": request_id,
@@ -109,12 +110,19 @@ def refusal(
 def with_endings(answer: Reply, endings: tuple[Ending, ...]) -> Reply:
     """Give SES's own reply, which also knows what became of the messages."""
     http, parsed = answer
-    fields = {
-        **parsed.get("ResponseMetadata", {}),
-        "RetryAttempts": _retries(endings),
-    }
+    fields = {**parsed.get("ResponseMetadata", {}), "RetryAttempts": _retries(endings)}
+    if http.status_code >= 300 and _gave_up(endings):
+        fields["MaxAttemptsReached"] = True
     return http, {**parsed, "ResponseMetadata": Metadata(fields, endings)}
 
 
 def _retries(endings: tuple[Ending, ...]) -> int:
     return max((max(0, len(each.attempts) - 1) for each in endings), default=0)
+
+
+def _gave_up(endings: tuple[Ending, ...]) -> bool:
+    """Say whether it was tried as often as allowed, as botocore notes of itself."""
+    return any(
+        isinstance(each, DeliveryError) and each.retry_here and len(each.attempts) > 1
+        for each in endings
+    )

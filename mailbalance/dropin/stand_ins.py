@@ -101,9 +101,7 @@ class CallersClient:
             accepted=envelope.recipients,
         )
 
-    def _refuse(
-        self, error: DeliveryError, cause: Exception | None = None
-    ) -> NoReturn:
+    def _refuse(self, error: DeliveryError, cause: Exception | None = None) -> NoReturn:
         self.judged = error
         raise error from cause
 

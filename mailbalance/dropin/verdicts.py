@@ -78,7 +78,9 @@ def of_error(
     http, parsed = answer
     error = parsed.get("Error", {})
     code, text = str(error.get("Code") or ""), str(error.get("Message") or "")
-    return _judged(http.status_code, http.headers, code, text, message, envelope, backend)
+    return _judged(
+        http.status_code, http.headers, code, text, message, envelope, backend
+    )
 
 
 def of_entry(
@@ -94,7 +96,9 @@ def of_entry(
     if status == words.success:
         return str(provider_id) if provider_id else without_id(200, backend)
     code, text = words.code(status), str(entry.get("Error") or status)
-    return _judged(HTTP_STATUS.get(code, 400), {}, code, text, message, envelope, backend)
+    return _judged(
+        HTTP_STATUS.get(code, 400), {}, code, text, message, envelope, backend
+    )
 
 
 def without_id(status: int, backend: str) -> UnknownOutcomeError:
