@@ -18,7 +18,7 @@ from tests.cli.conftest import Invoke, command, process_environ
 
 @contextmanager
 def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the local sandbox as a script would; kill it if the test does not end it."""
+    """Start the local sandbox as a script would, and end it as one."""
     with subprocess.Popen(
         command("sandbox", *arguments),
         env=process_environ({}),
@@ -29,7 +29,8 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            process.kill()
+            process.terminate()
+            process.communicate(timeout=10)
 
 
 def lines_to_copy(process: subprocess.Popen[str]) -> tuple[str, dict[str, str]]:
