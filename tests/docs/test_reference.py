@@ -5,6 +5,7 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from datetime import date
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +25,6 @@ from mailbalance.options import MailtrapOptions, SesOptions
 from mailbalance.sandbox.faults import Kind
 from tests.docs.blocks import ROOT
 from tests.docs.commands import PROJECT
-from tests.docs.runner import KNOWN
 from tests.docs.tables import DOCS, codes, first_column, rows
 
 CONFIGURATION = DOCS / "reference" / "configuration.md"
@@ -60,7 +60,6 @@ def test_every_variable_is_listed_once() -> None:
 
     assert len(listed) == len(set(listed))
     assert set(listed) == {*_OPEN, *_MASKED, "MAILBALANCE_<NAME>_URL"}
-    assert set(listed) - {"MAILBALANCE_<NAME>_URL"} == KNOWN
 
 
 def test_every_variable_that_the_code_names_is_listed() -> None:
@@ -244,6 +243,28 @@ def test_every_benchmark_is_listed() -> None:
     listed = set(first_column(ROOT / "benchmarks" / "README.md"))
 
     assert listed | {"rounds.py"} == files | {"rounds.py"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "end"),
+    [("See it happen", "mailbalance demo"), ("Run the tests", "pytest")],
+)
+def test_the_readme_sets_everything_up_in_one_command(heading: str, end: str) -> None:
+    section = (ROOT / "README.md").read_text().partition(f"\n## {heading}\n")[2]
+    [command] = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+
+    venv, install, run = command.split(" && ")
+
+    assert venv == "python3 -m venv .venv"
+    assert install.startswith(".venv/bin/pip install ")
+    assert run.startswith(".venv/bin/")
+    assert end in run
+
+
+def test_the_mailbox_fixture_comes_with_the_package() -> None:
+    [plugin] = entry_points(group="pytest11", name="mailbalance")
+
+    assert plugin.value == "mailbalance.testing.plugin"
 
 
 def test_every_page_is_in_the_index() -> None:
