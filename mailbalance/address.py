@@ -44,6 +44,8 @@ def check_email(value: str) -> str:
     if (fault := fault_in_line(value)) is not None:
         raise ValueError(fault)
     local, domain = _halves(value)
+    if local in ("", '""'):
+        raise ValueError(f"has nothing before its @; {_FORM}")
     if len(local.encode()) > _LONGEST_LOCAL:
         raise ValueError(f"has more than {_LONGEST_LOCAL} octets before its @")
     email = f"{local}@{_domain(domain)}"
@@ -57,11 +59,11 @@ def _halves(value: str) -> tuple[str, str]:
         quoted = _QUOTED.match(value)
         if quoted is None:
             raise ValueError('has a quote (") that is never closed')
-        local, rest = quoted[0], value[quoted.end() :]
+        local, rest = _least_quoted(quoted[0]), value[quoted.end() :]
         at, domain = rest[:1], rest[1:]
     else:
         local, at, domain = value.partition("@")
-        if at and not _DOT_ATOM.fullmatch(local):
+        if at and local and not _DOT_ATOM.fullmatch(local):
             raise ValueError(_fault_in_local(local))
     if at != "@":
         raise ValueError(f"has no @; {_FORM}")
@@ -72,9 +74,15 @@ def _halves(value: str) -> tuple[str, str]:
     return local, domain
 
 
+def _least_quoted(local: str) -> str:
+    """Quote only what needs it: senders should (RFC 5321 section 4.1.2)."""
+    bare = _ESCAPED.sub(r"\1", local[1:-1])
+    if _DOT_ATOM.fullmatch(bare):
+        return bare
+    return '"' + bare.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
 def _fault_in_local(local: str) -> str:
-    if not local:
-        return f"has nothing before its @; {_FORM}"
     if re.search("[,;]", local) and ":" not in local:
         return _SEVERAL
     if local.startswith(".") or local.endswith(".") or ".." in local:
@@ -128,7 +136,7 @@ def _a_labels(domain: str) -> str:
 def _check_name(value: str) -> str:
     if (fault := fault_in_line(value)) is not None:
         raise ValueError(fault)
-    return value
+    return value.strip()
 
 
 def split(value: str) -> tuple[str, str]:
@@ -186,13 +194,25 @@ def _fault_in_name(char: str, rest: str) -> str:
     )
 
 
+def fault_in(value: str) -> str | None:
+    """Say why a text is not exactly one address, or ``None`` when it is."""
+    try:
+        name, email = split(value)
+        check_email(email)
+        _check_name(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 class Address(Value):
     """One mail address with an optional name; build it from keywords or ``parse``.
 
     Attributes:
         email: The addr-spec as it goes over the wire: an international domain is turned
             into A-labels, the part before the @ stays as given.
-        name: The name shown to readers; any Unicode but control characters.
+        name: The name shown to readers; any Unicode but control characters, without the
+            white space around it.
     """
 
     email: Annotated[Text, AfterValidator(check_email)]
@@ -239,6 +259,6 @@ class Address(Value):
 
 
 def _readable(name: str) -> str:
-    if name != name.strip() or _SPECIAL_IN_NAME.search(name):
+    if _SPECIAL_IN_NAME.search(name):
         return '"' + name.replace("\\", r"\\").replace('"', r"\"") + '"'
     return name

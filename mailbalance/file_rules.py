@@ -37,6 +37,8 @@ def fault_in_filename(name: str) -> str | None:
         return fault
     if "/" in name or "\\" in name or name in (".", ".."):
         return "holds a path; give the last part of it only"
+    if name != name.strip():
+        return "begins or ends with a space, which hides its type; remove it"
     if len(name.encode()) > LONGEST_FILENAME:
         return f"has more than {LONGEST_FILENAME} octets; shorten it"
     return None

@@ -8,10 +8,10 @@ reading the files that are attached.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from pydantic import AwareDatetime, model_validator
@@ -165,10 +165,8 @@ class Message(Value):
         out of comparisons, copies with changes and JSON.
         """
         kept = cast("dict[str, T]", self.__dict__)
-        try:
-            return kept[name]
-        except KeyError:
-            return kept.setdefault(name, make())
+        found = kept.get(name)
+        return kept.setdefault(name, make()) if found is None else found
 
     def model_copy(
         self, *, update: Mapping[str, Any] | None = None, deep: bool = False
@@ -262,6 +260,6 @@ def _stamp(message: Message) -> Stamp:
         message.from_.domain if message.from_ is not None else "mailbalance.invalid"
     )
     return Stamp(
-        message.message_id or f"<{uuid.uuid4().hex}@{domain}>",
+        message.message_id or f"<{token_hex(16)}@{domain}>",
         mime.date_value(message.date or datetime.now(UTC)),
     )

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import binascii
 import difflib
-from base64 import urlsafe_b64decode
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
 
 from pydantic import (
     BaseModel,
@@ -36,7 +36,7 @@ def _to_bytes(value: Any, info: ValidationInfo) -> Any:
         return bytes(value)
     if isinstance(value, str) and info.mode == "json":
         try:
-            return urlsafe_b64decode(value.encode("ascii"))
+            return b64decode(value.replace("-", "+").replace("_", "/"), validate=True)
         except (binascii.Error, ValueError):
             raise ValueError(
                 "is not base64, which bytes are written as in JSON"
@@ -96,6 +96,14 @@ class Value(BaseModel):
     # fault would lose the name of the field it is in.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    if not TYPE_CHECKING:  # type checkers know from frozen=True
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise _frozen(self, name)
+
+        def __delattr__(self, name: str) -> None:
+            raise _frozen(self, name)
+
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         """Build from a mapping or instance.
@@ -150,6 +158,14 @@ class Value(BaseModel):
             return super().model_copy(deep=deep)
         fields = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{**fields, **update})
+
+
+def _frozen(value: Value, name: str) -> AttributeError:
+    kind = type(value).__name__
+    return AttributeError(
+        f"{name}: a {kind} cannot be changed; "
+        "make a new one with model_copy(update={...})"
+    )
 
 
 def _refuse(error: ValidationError, model: type[BaseModel]) -> NoReturn:

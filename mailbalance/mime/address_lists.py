@@ -22,10 +22,15 @@ _TOKEN = re.compile(
     r"""(?P<word>=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=)
       | (?P<quoted>"(?:[^"\\]|\\.)*")
       | (?P<angle><[^<>]*>)
-      | (?P<mark>[(),;:\\])
+      | (?P<escape>\\.)
+      | (?P<mark>[(),;:])
       | (?P<text>[^"<>(),;:\\=]+|.)""",
     re.VERBOSE | re.DOTALL,
 )
+
+#: Stands where bytes were no text; nobody's mailbox.
+_REPLACED = "\ufffd"
+
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -113,7 +118,7 @@ def _address(entry: _Entry) -> Address | None:
     name, exact = encoded_words.decode(
         _comment(entry.comment) if bare else entry.name()
     )
-    if not exact or fault_in_line(name) is not None:
+    if not exact or fault_in_line(name) is not None or _REPLACED in email:
         return None
     try:
         return Address(email=encoded_words.decode(email)[0], name=name)

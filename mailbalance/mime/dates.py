@@ -38,10 +38,13 @@ def date_value(moment: datetime) -> str:
     """Give a header's value for a moment with a time zone; whole minutes of offset."""
     offset = moment.utcoffset()
     if offset is None or offset.total_seconds() % 60:
-        moment = moment.astimezone(UTC)
+        moment, offset = moment.astimezone(UTC), timedelta(0)
+    minutes = int(offset.total_seconds()) // 60
+    hours, minutes_left = divmod(abs(minutes), 60)
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day:02d} {_MONTHS[moment.month - 1]} "
-        f"{moment.year:04d} {moment:%H:%M:%S %z}"
+        f"{moment.year:04d} {moment.hour:02d}:{moment.minute:02d}:{moment.second:02d} "
+        f"{'-' if minutes < 0 else '+'}{hours:02d}{minutes_left:02d}"
     )
 
 

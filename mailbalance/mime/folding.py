@@ -12,19 +12,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from mailbalance import encoded_words, header_rules
+from mailbalance.address import Address
 from mailbalance.characters import fault_in_line
 from mailbalance.errors import MessageError
-
-if TYPE_CHECKING:
-    from mailbalance.address import Address
 
 #: Columns. Source: RFC 5322 section 2.1.1; with encoded words 76 (RFC 2047 section 2).
 _LINE, _LINE_OF_WORDS = 78, 76
 
-_CHUNK = re.compile(r"[ \t]*[^ \t]+")
+#: Where a line may break: before a single space. Readers keep more spaces, or a TAB, only
+#: when no line breaks there.
+_BREAK = re.compile(r"(?<=[^ \t])(?= [^ \t])")
 _PHRASE = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 )
@@ -48,7 +47,9 @@ def encode_header_value(name: str, value: str) -> str:
     fault = header_rules.fault_in_value(name, value)
     if fault is not None:
         raise MessageError(f"{name}: {fault}")
-    return _fold(name, _chunks(name, value))
+    if header_rules.holds_addresses(name):
+        return encode_addresses(name, [Address.parse(value)])
+    return _fold(name, _chunks(name, value)) if value else ""
 
 
 def encode_addresses(name: str, addresses: Iterable[Address]) -> str:
@@ -66,24 +67,22 @@ def address_list(addresses: Iterable[Address]) -> str:
 
 
 def _chunks(name: str, value: str) -> list[str]:
-    if header_rules.is_structured(name):
-        return _CHUNK.findall(value)
-    if _is_plain(value):
-        return _CHUNK.findall(value)
+    chunks = _BREAK.split(value)
+    if header_rules.is_structured(name) or _is_plain(value, chunks):
+        return chunks
     room = _LINE_OF_WORDS - len(name) - 2
     words = encoded_words.encode(value, first=room)
     return [words[0], *(f" {word}" for word in words[1:])]
 
 
-def _is_plain(value: str) -> bool:
+def _is_plain(value: str, chunks: list[str]) -> bool:
     """Whether an unstructured value survives as it is: read back equal by any reader."""
     return (
         value.isascii()
         and "=?" not in value
         and "\t" not in value
         and value == value.strip(" ")
-        and "   " not in value
-        and max(map(len, value.split(" ")), default=0) <= header_rules.LONGEST_STRETCH
+        and max(map(len, chunks)) <= header_rules.LONGEST_STRETCH
     )
 
 
@@ -102,7 +101,9 @@ def _one_address(address: Address) -> list[str]:
             "an address has non-ASCII characters before its @, which no backend carries"
         )
     if not address.name:
-        return [f" {address.email}"]
+        # Some readers take a quoted local part for a name unless it stands in < and >.
+        quoted = address.email.startswith('"')
+        return [f" <{address.email}>" if quoted else f" {address.email}"]
     words = _name_words(address.name)
     email = f" <{address.email}>"
     if len(words) == 1 and len(words[0]) + len(email) <= _LINE_OF_WORDS:
@@ -127,9 +128,8 @@ def _fold(name: str, chunks: Sequence[str]) -> str:
     if total <= limit:
         return text.lstrip(" ") if text[0] == " " else text
     first = chunks[0].lstrip(" ")
+    # Never right after the name: some readers take that fold's space for the value's.
     lines, line, used = [], first, len(name) + 2 + len(first)
-    if used > limit and first.startswith("=?"):
-        lines, line, used = [""], f" {first}", 1 + len(first)
     for chunk in chunks[1:]:
         if used + len(chunk) > limit:
             lines.append(line)
@@ -142,8 +142,6 @@ def _fold(name: str, chunks: Sequence[str]) -> str:
 
 def field(name: str, value: str) -> str:
     """Join a name and an encoded value to a header field with its line end."""
-    if value.startswith("\r\n"):
-        return f"{name}:{value}\r\n"
     return f"{name}: {value}\r\n"
 
 

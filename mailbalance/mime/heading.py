@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mailbalance import encoded_words, header_rules
-from mailbalance.address import Address
-from mailbalance.errors import MessageError
+from mailbalance.address import Address, fault_in
 from mailbalance.mime import address_lists, control_headers
 from mailbalance.mime.dates import read_date
 from mailbalance.mime.structure import Part
@@ -45,7 +44,7 @@ def _people(part: Part, notes: list[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     senders = _addresses(part, "from", notes)
     fields["from_"] = senders[0] if senders else None
-    if len(senders) > 1:
+    if len(senders) > 1 and len(_values(part, "from")) == 1:
         notes.append("It has several addresses in From.")
     for name, key in _LISTS.items():
         fields[key] = tuple(_addresses(part, name, notes))
@@ -105,10 +104,7 @@ def header_fault(name: str, value: str) -> str | None:
     """Say why a message cannot carry this extra header, or ``None`` when it can."""
     fault = header_rules.fault_in_name(name) or header_rules.fault_in_value(name, value)
     if fault is None and header_rules.holds_addresses(name):
-        try:
-            Address.parse(value)
-        except MessageError as error:
-            return str(error)
+        return fault_in(value)
     return fault
 
 

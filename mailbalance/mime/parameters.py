@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from mailbalance import charsets, encoded_words
 
-_PLAIN = re.compile(r"[ !#-\[\]-~]+")
+_PLAIN = re.compile(r"[A-Za-z0-9 !#$&()+,.=@^_`{|}~\[\]-]+")
 _ATTRIBUTE_CHARS = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`{|}~"
 )
@@ -22,8 +22,8 @@ def write(name: str, value: str) -> str:
     """Give ``name="value"``, or ``name*=utf-8''value`` when the value is not plain ASCII.
 
     One of the two and never both: every current mail reader knows RFC 2231, and two names
-    for one file are a way to disguise it. Quotes, backslashes and what looks like an
-    encoded word go the second way too, since readers undo them differently.
+    for one file are a way to disguise it. Quotes, semicolons, percent signs and what looks
+    like an encoded word go the second way too, since readers undo them differently.
     """
     if _PLAIN.fullmatch(value) and "=?" not in value and value == value.strip():
         return f'{name}="{value}"'

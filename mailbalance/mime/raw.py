@@ -7,7 +7,7 @@ any reading of what the message says (``reader``).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from mailbalance.mime.transfer import crlf
 
@@ -30,12 +30,14 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return fields, data[at + 2 :]
 
 
-def render(source: bytes, known: Mapping[str, str], replaced: Collection[str]) -> bytes:
+def render(
+    source: bytes, known: Mapping[str, Callable[[], str]], replaced: Collection[str]
+) -> bytes:
     """Give a raw message with CRLF line ends, without what must not leave.
 
     Args:
         source: The original bytes.
-        known: Header values, encoded and folded, to add where the message has none.
+        known: How to write the value of each field to add where the message has none.
         replaced: Which of them, in lower case, to take even where it has one: its own
             could not be read.
     """
@@ -50,8 +52,8 @@ def render(source: bytes, known: Mapping[str, str], replaced: Collection[str]) -
     there = {name for name, _ in kept}
     added = [
         f"{name}: {value}\r\n".encode("ascii")
-        for name, value in known.items()
-        if value and name.lower().encode() not in there
+        for name, encode in known.items()
+        if name.lower().encode() not in there and (value := encode())
     ]
     return b"".join([*added, *(field for _, field in kept), b"\r\n", body])
 

@@ -183,7 +183,9 @@ class _Content:
 
     def _content_type(self, part: Part) -> str:
         kept = {k: v for k, v in part.params.items() if k not in ("name", "boundary")}
-        full = "".join([part.content_type, *(f'; {k}="{v}"' for k, v in kept.items())])
+        full = "".join(
+            [part.content_type, *(f"; {k}={_quoted(v)}" for k, v in kept.items())]
+        )
         for content_type in (full, part.content_type):
             if file_rules.fault_in_content_type(content_type) is None:
                 return content_type
@@ -212,6 +214,10 @@ class _Content:
         if text is not None and html is not None and not set(text) & set(html):
             self.notes.append("It shows text and HTML one after the other.")
         return {"text": self.text, "html": self.html, "attachments": tuple(self.files)}
+
+
+def _quoted(value: str) -> str:
+    return value if re.fullmatch(r"[A-Za-z0-9._-]+", value) else f'"{value}"'
 
 
 def _ending(content_type: str) -> str:

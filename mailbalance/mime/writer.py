@@ -22,6 +22,7 @@ Everything written is 7-bit ASCII with CRLF line ends.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from mailbalance.errors import MessageError
 from mailbalance.mime import folding, parameters, raw, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mailbalance.attachment import Attachment
     from mailbalance.message import Message
@@ -43,10 +44,17 @@ _PER_CHARACTER = 8
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part's own headers, and its body without a last line end."""
+    """A part: its own headers, its body in pieces without a last line end.
+
+    Attributes:
+        headers: Lines with their line ends.
+        pieces: What the body is joined from; large files are joined once only.
+        plain: The pieces that are not encoded, where a boundary could occur by itself.
+    """
 
     headers: str
-    body: bytes
+    pieces: list[bytes]
+    plain: list[bytes]
 
 
 def render(message: Message) -> bytes:
@@ -68,31 +76,31 @@ def _render(message: Message) -> bytes:
         )
     part = _content(message)
     head = "".join(_head(message)) + part.headers + "\r\n"
-    end = b"" if part.body.endswith(b"\r\n") else b"\r\n"
-    return b"".join([head.encode("ascii"), part.body, end])
+    end = b"" if part.pieces[-1].endswith(b"\r\n") else b"\r\n"
+    return b"".join([head.encode("ascii"), *part.pieces, end])
 
 
 def _head(message: Message) -> Iterator[str]:
-    for name, value in _main_fields(message).items():
-        if value:
+    for name, encode in _main_fields(message).items():
+        if value := encode():
             yield folding.field(name, value)
     for name, value in message.headers.items():
         yield folding.field(name, folding.encode_header_value(name, value))
     yield "MIME-Version: 1.0\r\n"
 
 
-def _main_fields(message: Message) -> dict[str, str]:
-    """The header fields every message has, encoded; empty where there is nothing."""
+def _main_fields(message: Message) -> dict[str, Callable[[], str]]:
+    """How to write each field that every message has; empty where there is nothing."""
     stamp = message.stamp()
     sender = () if message.from_ is None else (message.from_,)
     return {
-        "From": folding.encode_addresses("From", sender),
-        "To": folding.encode_addresses("To", message.to),
-        "Cc": folding.encode_addresses("Cc", message.cc),
-        "Reply-To": folding.encode_addresses("Reply-To", message.reply_to),
-        "Subject": folding.encode_header_value("Subject", message.subject),
-        "Date": stamp.date,
-        "Message-ID": stamp.message_id,
+        "From": partial(folding.encode_addresses, "From", sender),
+        "To": partial(folding.encode_addresses, "To", message.to),
+        "Cc": partial(folding.encode_addresses, "Cc", message.cc),
+        "Reply-To": partial(folding.encode_addresses, "Reply-To", message.reply_to),
+        "Subject": partial(folding.encode_header_value, "Subject", message.subject),
+        "Date": lambda: stamp.date,
+        "Message-ID": lambda: stamp.message_id,
     }
 
 
@@ -124,7 +132,8 @@ def _text_part(subtype: str, text: str) -> _Part:
     return _Part(
         f"Content-Type: text/{subtype}; charset=utf-8\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n",
-        body,
+        [body],
+        [body] if encoding == "7bit" else [],
     )
 
 
@@ -139,7 +148,7 @@ def _file_part(file: Attachment) -> _Part:
     )
     if file.content_id is not None:
         headers += f"Content-ID: <{file.content_id}>\r\n"
-    return _Part(headers, body)
+    return _Part(headers, [body], [body] if encoding == "7bit" else [])
 
 
 def _encoded(file: Attachment) -> tuple[str, str, bytes]:
@@ -171,21 +180,23 @@ class _Boundaries:
         """Put parts into ``multipart/<kind>``; a single part stays as it is."""
         if len(parts) == 1:
             return parts[0]
-        boundary = self._unlike([part.body for part in parts])
-        line = f"--{boundary}\r\n"
+        plain = [piece for part in parts for piece in part.plain]
+        boundary = self._unlike([piece for piece in plain if b"--=_" in piece])
         pieces: list[bytes] = []
         for part in parts:
-            pieces += [f"{line}{part.headers}\r\n".encode("ascii"), part.body, b"\r\n"]
+            pieces.append(f"--{boundary}\r\n{part.headers}\r\n".encode("ascii"))
+            pieces += part.pieces
+            pieces.append(b"\r\n")
         pieces.append(f"--{boundary}--".encode("ascii"))
         headers = f'Content-Type: multipart/{kind}{rest};\r\n boundary="{boundary}"\r\n'
-        return _Part(headers, b"".join(pieces))
+        return _Part(headers, pieces, plain)
 
-    def _unlike(self, bodies: list[bytes]) -> str:
+    def _unlike(self, texts: list[bytes]) -> str:
         while True:
             self._used += 1
             seed = f"{self._seed} {self._used}".encode()
             boundary = f"=_{blake2b(seed, digest_size=15).hexdigest()}"
-            if not any(boundary.encode() in body for body in bodies):
+            if not any(boundary.encode() in text for text in texts):
                 return boundary
 
 

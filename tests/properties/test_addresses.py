@@ -1,0 +1,48 @@
+"""What an address says is what it was made of."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbalance import mime
+from mailbalance.errors import MessageError
+from mailbalance.message import Address
+from mailbalance.mime import address_lists
+from tests.properties.mails import addresses
+
+
+@given(addresses)
+def test_text_and_back_gives_the_same_address(address: Address) -> None:
+    assert Address.parse(str(address)) == address
+
+
+@given(st.lists(addresses, max_size=6))
+def test_a_header_and_back_gives_the_same_addresses(people: list[Address]) -> None:
+    found = address_lists.read(mime.address_list(people))
+
+    assert found.addresses == people
+    assert not found.grouped
+    assert not found.unreadable
+
+
+@given(addresses)
+def test_checking_an_address_again_changes_nothing(address: Address) -> None:
+    assert Address(email=address.email, name=address.name) == address
+
+
+@given(st.text(max_size=40) | st.text('ab.@<>"(),;:\\ é', max_size=20))
+def test_any_text_is_one_address_or_refused(text: str) -> None:
+    try:
+        address = Address.parse(text)
+    except MessageError:
+        return
+    local, _, domain = address.email.rpartition("@")
+    assert domain.isascii()
+    assert local
+    assert len(address.email.encode()) <= 254
+    assert Address.parse(str(address)) == address
+
+
+@given(st.text('a@b.c,<>"():; \\', max_size=60))
+def test_a_list_never_yields_an_address_we_would_not_take(text: str) -> None:
+    for address in address_lists.read(text).addresses:
+        assert Address.parse(str(address)) == address
