@@ -8,7 +8,6 @@ library, since a witness that shares code with the accused proves nothing.
 from __future__ import annotations
 
 try:
-    import h11 as _h11  # noqa: F401
     import starlette as _starlette  # noqa: F401
     import trustme as _trustme  # noqa: F401
     import uvicorn as _uvicorn  # noqa: F401

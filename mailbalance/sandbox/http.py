@@ -35,6 +35,10 @@ MAX_CONNECTIONS = 500
 #: Seconds an idle connection is kept: longer than the pools of httpx2 (5) and botocore.
 KEEP_ALIVE = 75
 
+#: How many times its limit of an oversize request is read and thrown away, so that the
+#: client gets to read the refusal.
+DRAIN = 4
+
 #: What an old connection hears when its door refuses: provably not accepted.
 _GOING_AWAY = Fault(kind="error", code=503)
 
@@ -197,16 +201,18 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
     Raises:
         ConnectionAbortedError: The client left before its request was whole.
     """
-    body = bytearray()
-    while True:
+    body, total = bytearray(), 0
+    more = True
+    while more and total <= DRAIN * limit:
         event = await receive()
         if event["type"] == "http.disconnect":
             raise ConnectionAbortedError("the client left within its request")
-        body += event.get("body", b"")
-        if len(body) > limit:
-            return None
-        if not event.get("more_body"):
-            return bytes(body)
+        chunk = event.get("body", b"")
+        total += len(chunk)
+        if total <= limit:
+            body += chunk
+        more = event.get("more_body", False)
+    return bytes(body) if total <= limit else None
 
 
 async def reply(send: Send, answer: Answer) -> None:

@@ -41,13 +41,25 @@ _STATUS = {
     "SignatureDoesNotMatch": 403,
 }
 
+_FAULTS = {
+    "throttle": ("TooManyRequestsException", "Maximum sending rate exceeded."),
+    "reject": ("MessageRejected", "Rejected by a fault of the local sandbox."),
+}
+_FAILURE = ("InternalServiceErrorException", "Internal failure.")
+#: What an ``error`` fault means for a chosen HTTP status.
+_ERRORS = {
+    400: ("SendingPausedException", "Sending is paused for this account."),
+    403: ("AccessDeniedException", "Not authorized to perform ses:SendEmail."),
+    503: ("ServiceUnavailableException", "Service is unavailable."),
+}
+
 
 class SesDoor:
     """``POST /v2/email/outbound-emails`` and ``GET /v2/email/account``."""
 
     name: Door = "ses"
-    #: Room for the JSON around a message of the largest size.
-    max_body = MAX_MESSAGE + 1024 * 1024
+    #: A message of the largest size, in base64, with the JSON around it.
+    max_body = MAX_MESSAGE // 3 * 4 + 1024 * 1024
 
     def __init__(
         self,
@@ -76,12 +88,7 @@ class SesDoor:
 
     def fault_answer(self, fault: Fault) -> Answer:
         """A fault in SES's words."""
-        code, text = {
-            "throttle": ("TooManyRequestsException", "Maximum sending rate exceeded."),
-            "reject": ("MessageRejected", "Rejected by a fault of the local sandbox."),
-        }.get(fault.kind, ("InternalServiceErrorException", "Internal failure."))
-        if fault.kind == "error" and fault.code == 503:
-            code = "ServiceUnavailableException"
+        code, text = _FAULTS.get(fault.kind) or _ERRORS.get(fault.code or 500, _FAILURE)
         answer = _error(code, fault.text or text, status=fault.code)
         if fault.retry_after is None:
             return answer

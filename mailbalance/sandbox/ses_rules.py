@@ -53,10 +53,18 @@ class Problem:
 
 def problem(request: Json, body_size: int, max_size: int) -> Problem | None:
     """The first thing that is wrong with a request, or ``None``."""
-    if body_size > max_size:
+    if _size(request, body_size) > max_size:
         return Problem(f"Message length is more than {max_size} bytes long")
     found = (item for check in _CHECKS for item in check(request))
     return next(found, None)
+
+
+def _size(request: Json, body_size: int) -> int:
+    # the size that counts is that of the MIME message, its attachments in base64
+    content = request.get("Content")
+    raw = content.get("Raw") if isinstance(content, dict) else None
+    data = raw.get("Data") if isinstance(raw, dict) else None
+    return len(data) // 4 * 3 if isinstance(data, str) else body_size
 
 
 def destination(request: Json) -> list[str]:

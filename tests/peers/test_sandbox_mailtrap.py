@@ -159,6 +159,12 @@ def test_a_message_over_ten_megabytes_is_refused(box: Sandbox) -> None:
     assert box.messages() == []
 
 
+def test_a_request_over_every_limit_is_read_and_refused(box: Sandbox) -> None:
+    big = b"x" * (51 * 1024 * 1024)
+
+    assert post(box, "/api/batch", big)[0] == 413
+
+
 def test_custom_variables_over_the_limit_are_dropped_in_silence(box: Sandbox) -> None:
     variables = {"demo_id": "7", "big": "x" * 1000}
 

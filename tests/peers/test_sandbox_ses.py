@@ -145,6 +145,26 @@ def test_throttling_is_boto3s_own_exception(box: Sandbox) -> None:
     assert box.messages() == []
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (None, "InternalServiceErrorException"),
+        (400, "SendingPausedException"),
+        (403, "AccessDeniedException"),
+        (503, "ServiceUnavailableException"),
+    ],
+)
+def test_an_error_has_the_name_that_goes_with_its_status(
+    box: Sandbox, status: int | None, expected: str
+) -> None:
+    box.fault("ses", "error", code=status)
+
+    with pytest.raises(ClientError) as error:
+        ses_simple(sesv2(box))
+
+    assert code(error) == expected
+
+
 def test_an_unverified_domain_is_refused() -> None:
     with Sandbox(verified={"Example.org"}) as box:
         client = sesv2(box)

@@ -236,6 +236,25 @@ def test_what_was_said_before_tls_is_forgotten(box: Sandbox, door: Door) -> None
             assert secure.recv(4096).count(b"\r\n") == 1
 
 
+@both
+def test_a_client_says_ehlo_again_after_starttls(box: Sandbox, door: Door) -> None:
+    with smtplib.SMTP("127.0.0.1", box.port(door), timeout=TIMEOUT) as client:
+        client.starttls(context=tls(box))
+
+        assert client.docmd("AUTH", "PLAIN AAAA")[0] == 503
+
+
+@both
+def test_connections_over_the_limit_are_sent_away(
+    box: Sandbox, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailbalance.sandbox.smtp.MAX_CONNECTIONS", 1)
+    with raw(box, door) as first, raw(box, door) as second:
+        first.recv(100)
+
+        assert read_all(second).startswith(b"421")
+
+
 def test_pipelined_commands_are_answered_together(box: Sandbox) -> None:
     plain = base64.b64encode(f"\0api\0{box.credentials.token}".encode()).decode()
     commands = (

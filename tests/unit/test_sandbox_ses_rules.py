@@ -114,6 +114,13 @@ def test_a_message_over_forty_megabytes_is_refused() -> None:
     assert "bytes long" in str(judge(request(), LIMIT + 1))
 
 
+def test_a_raw_message_counts_without_the_base64_around_it() -> None:
+    raw = request(Content={"Raw": {"Data": "AAAA" * 100}})
+
+    assert problem(raw, 500, 300) is None
+    assert problem(raw, 500, 299) is not None
+
+
 @pytest.mark.parametrize("good", ["a@x.com", "A <a@x.com>", '"A, B" <a@x.com>'])
 def test_a_good_address_has_no_fault(good: str) -> None:
     assert address_fault(good) is None
