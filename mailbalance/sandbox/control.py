@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from mailbalance.sandbox.faults import Fault
@@ -70,10 +70,10 @@ class LocalOnly:
         hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
         origins = {None, *(f"http://{host}" for host in hosts)}
         if headers.get("host") not in hosts:
-            refusal = JSONResponse({"error": "unknown Host"}, status_code=403)
+            refusal = _reply({"error": "unknown Host"}, status=403)
             await refusal(scope, receive, send)
         elif headers.get("origin") not in origins:
-            refusal = JSONResponse({"error": "foreign Origin"}, status_code=403)
+            refusal = _reply({"error": "foreign Origin"}, status=403)
             await refusal(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -87,7 +87,7 @@ class Routes:
 
     async def index(self, _: Request) -> Response:
         """Where everything is."""
-        return JSONResponse(
+        return _reply(
             {
                 "doors": self._box.urls(),
                 "ca_file": str(self._box.ca_file),
@@ -102,14 +102,12 @@ class Routes:
         offset, limit = _number(query, "offset", 0), _number(query, "limit", 100)
         page = found[offset : offset + min(limit, MAX_LISTING)]
         shown = [summary(message) for message in page]
-        return JSONResponse({"total": len(found), "messages": shown})
+        return _reply({"total": len(found), "messages": shown})
 
     async def message(self, request: Request) -> Response:
         """One message with everything parsed from it."""
         stored = self._stored(request)
-        return JSONResponse(
-            summary(stored) | {"parsed": dataclasses.asdict(stored.parsed)}
-        )
+        return _reply(summary(stored) | {"parsed": dataclasses.asdict(stored.parsed)})
 
     async def raw(self, request: Request) -> Response:
         """What came over the wire; never to be shown as a page."""
@@ -124,11 +122,11 @@ class Routes:
     async def counts(self, _: Request) -> Response:
         """The counts of every door."""
         counts = self._box.counts()
-        return JSONResponse({door: counted(c) for door, c in counts.items()})
+        return _reply({door: counted(c) for door, c in counts.items()})
 
     async def duplicates(self, _: Request) -> Response:
         """Messages accepted more than once for the same recipient."""
-        return JSONResponse(dict(self._box.duplicates()))
+        return _reply(dict(self._box.duplicates()))
 
     async def clear(self, _: Request) -> Response:
         """Forget messages and counts."""
@@ -138,7 +136,7 @@ class Routes:
     async def faults(self, _: Request) -> Response:
         """The faults in force."""
         listing = self._box.faults.listing()
-        return JSONResponse(
+        return _reply(
             {
                 door: [dataclasses.asdict(f) for f in found]
                 for door, found in listing.items()
@@ -199,6 +197,15 @@ def counted(counts: Counts) -> dict[str, int]:
     return dataclasses.asdict(counts) | {"answered": counts.answered}
 
 
+def as_text(value: object) -> str:
+    """JSON in ASCII, so that half a surrogate pair in a message cannot break it."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _reply(value: object, *, status: int = 200) -> Response:
+    return Response(as_text(value), status, media_type="application/json")
+
+
 def _door(name: str) -> Door:
     for door in DOORS:
         if door == name:
@@ -223,4 +230,4 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
 async def _as_json_error(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else "failed"
-    return JSONResponse({"error": detail}, status_code=status)
+    return _reply({"error": detail}, status=status)

@@ -192,7 +192,8 @@ class DoorApp:
 
 def as_json(value: object) -> bytes:
     """JSON as both providers write it: compact, UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "replace")  # for half a surrogate pair
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:
