@@ -68,13 +68,16 @@ class _Opening:
         self._client: aiosmtplib.SMTP | None = None
 
     async def run(self) -> Connection[TransportLine]:
-        sock = self._sock = await _connect(self._server, self._limit())
+        sock = self._sock = await _connect(
+            self._server, self._deadline.limit("connect")
+        )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._server.security == "off":
             must_be_loopback(sock)
         client = await self._greet(sock)
         self.phase = "ehlo"
-        await client.ehlo(timeout=self._limit())
+        async with self._limit():
+            await client.ehlo(timeout=None)
         if self._server.security == "starttls":
             await self._upgrade(client)
         if self._server.credentials is not None:
@@ -89,8 +92,13 @@ class _Opening:
         elif self._sock is not None:
             self._sock.close()
 
-    def _limit(self) -> float:
-        return self._deadline.limit(self.phase)
+    def _limit(self) -> asyncio.Timeout:
+        """Limit a step of aiosmtplib.
+
+        It is given no time-out of its own: it would use ``asyncio.wait_for``, which
+        before Python 3.12 loses a cancellation that comes just as the wait ends.
+        """
+        return asyncio.timeout(self._deadline.limit(self.phase))
 
     async def _greet(self, sock: socket.socket) -> aiosmtplib.SMTP:
         implicit = self._server.security == "implicit"
@@ -105,7 +113,8 @@ class _Opening:
         )
         self.phase = "tls" if implicit else "greeting"
         try:
-            await client.connect(timeout=self._limit())
+            async with self._limit():
+                await client.connect(timeout=None)
         except aiosmtplib.SMTPException as error:
             # With implicit TLS one call does two phases; what failed tells them apart.
             if isinstance(error.__cause__ or error, _GREETING):
@@ -119,18 +128,21 @@ class _Opening:
         transport = cast("asyncio.Transport", client.transport)
         watch = _Watch(cast("asyncio.Protocol", client.protocol))
         transport.set_protocol(watch)
-        await client.starttls(timeout=self._deadline.limit("tls"))
+        async with self._limit():
+            await client.starttls(timeout=None)
         if watch.more_than_one_reply:
             raise data_before_tls()
         self.phase = "ehlo"
-        await client.ehlo(timeout=self._limit())
+        async with self._limit():
+            await client.ehlo(timeout=None)
 
     async def _log_in(self, client: aiosmtplib.SMTP, credentials: Credentials) -> None:
         self.phase = "auth"
         chosen = mechanism(client.esmtp_extensions)
         act = client.auth_plain if chosen == "PLAIN" else client.auth_login
         try:
-            await act(credentials.user, credentials.password, timeout=self._limit())
+            async with self._limit():
+                await act(credentials.user, credentials.password, timeout=None)
         except asyncio.CancelledError as error:
             error.__traceback__ = None  # frames with the password
             raise
