@@ -20,7 +20,8 @@ from mailbalance.dropin.calls import OPERATIONS, fault_of, read_call
 from mailbalance.dropin.outcomes import of_faults
 from mailbalance.dropin.own_client import OwnClient
 from mailbalance.dropin.replies import refusal
-from mailbalance.dropin.single import send_one
+from mailbalance.dropin.single import send_one, send_unread
+from mailbalance.dropin.stand_ins import uses_ses
 from mailbalance.dropin.templates import templates
 from mailbalance.dropin.words import HTTP_STATUS, WORDS
 from mailbalance.errors import MessageError
@@ -84,11 +85,14 @@ class Hooks:
             call = read_call(
                 self._service, operation, own.params, templates=templates()
             )
+            if WORDS[self._service].entries in own.params:
+                return send_many(mailer, call, own, strict=self._strict)
+            return send_one(mailer, call.parts[0], own)
         except MessageError as error:
+            # Only SES can say what it makes of a call that is no message for others.
+            if uses_ses(mailer):
+                return send_unread(own)
             return of_faults(error, self._service, own.url)
-        if WORDS[self._service].entries in own.params:
-            return send_many(mailer, call, own, strict=self._strict)
-        return send_one(mailer, call.parts[0], own)
 
 
 def _tell_failure(own: OwnClient, error: Exception, context: dict[str, Any]) -> None:

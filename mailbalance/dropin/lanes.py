@@ -49,7 +49,6 @@ class Lane:
     ) -> None:
         self.number = number
         self.message = part.message
-        self.envelope = part.envelope or Envelope.of(part.message)
         self.ending: Ending | None = None
         self.entry: Mapping[str, Any] | None = None
         self.whole = False
@@ -61,8 +60,9 @@ class Lane:
             self.ending = RejectedError(fault.message, code=fault.code)
             self.entry = _entry_of(fault.code, fault.message, side.own.service)
             return
-        stand_ins = stand_ins_for(mailer, part, side.own, self.envelope)
         try:
+            self.envelope = part.envelope or Envelope.of(part.message)
+            stand_ins = stand_ins_for(mailer, part, side.own, self.envelope)
             self._job = mailer.begin(
                 part.message, envelope=self.envelope, stand_ins=stand_ins
             )

@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as aws
-from botocore.parsers import ResponseParserError
 
 from mailbalance.dropin.errors import UnknownSendError
 from mailbalance.dropin.replies import refusal
@@ -28,6 +27,8 @@ from mailbalance.errors import (
 if TYPE_CHECKING:
     from mailbalance.dropin.own_client import AskError
     from mailbalance.dropin.replies import Reply
+
+_BOTOCORE = (aws.BotoCoreError, aws.ClientError)
 
 #: SES's own words, which existing code looks for.
 _TOO_FAST = "Maximum sending rate exceeded."
@@ -49,8 +50,9 @@ def of_ses(
         Exception: What botocore, or a hook of the user's, raised.
     """
     cause = failed.cause if failed else None
-    native = isinstance(cause, aws.BotoCoreError | ResponseParserError)
-    if isinstance(error, UnknownOutcomeError) and (cause is None or native):
+    # An exception of a user's own hook before the request stays what it is.
+    hook = failed and failed.phase == "exchange" and not isinstance(cause, _BOTOCORE)
+    if isinstance(error, UnknownOutcomeError) and not hook:
         raise UnknownSendError.of(error) from error
     if cause is not None:
         raise cause from error

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailbalance.dropin.outcomes import of_faults, of_other, of_ses
+from mailbalance.dropin.own_client import AskError
 from mailbalance.dropin.replies import message_id, reply, with_endings
 from mailbalance.dropin.stand_ins import CallersClient, OnlySes, is_replaced, is_ses
+from mailbalance.dropin.verdicts import of_exception
 from mailbalance.dropin.words import WORDS
 from mailbalance.errors import DeliveryError, MessageError
 from mailbalance.message import Envelope
@@ -27,6 +29,7 @@ def send_one(mailer: Mailer, part: Part, own: OwnClient) -> Reply:
     """Send the message of a call through the mailer.
 
     Raises:
+        MessageError: When it names no sender or no recipient; nothing was sent.
         UnknownSendError: When it may or may not have been accepted.
         Exception: What botocore would have raised, or has.
     """
@@ -45,6 +48,19 @@ def send_one(mailer: Mailer, part: Part, own: OwnClient) -> Reply:
         return with_endings(carrier.reply, (receipt,))
     body = {"MessageId": message_id(receipt)}
     return reply(own.service, own.url, body, (receipt,), backend=receipt.backend)
+
+
+def send_unread(own: OwnClient) -> Reply:
+    """Let the caller's client alone send what cannot be read, once.
+
+    Raises:
+        UnknownSendError: When it may or may not have been accepted.
+        Exception: What botocore has raised.
+    """
+    try:
+        return own.ask()
+    except AskError as failed:
+        return of_ses(of_exception(failed, "ses"), None, failed)
 
 
 def stand_ins_for(

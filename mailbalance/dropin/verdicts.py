@@ -55,6 +55,8 @@ def of_exception(failed: AskError, backend: str) -> DeliveryError:
         untrusted = any(isinstance(e, ssl.SSLCertVerificationError) for e in chain)
         kind = UnavailableError if untrusted else TransientError
         return kind(detail, phase="connect", **facts)
+    if failed.phase == "reply":
+        detail = f"the reply could not be read: {error!r}"
     return UnknownOutcomeError(detail, phase="reply", **facts)
 
 
