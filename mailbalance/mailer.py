@@ -104,7 +104,7 @@ class Mailer:
             policy=make_policy(settings),
             observers=observers,
             from_=settings.from_,
-            reply_to=settings.reply_to.split(",") if settings.reply_to else (),
+            reply_to=settings.reply_to,
         )
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ mapping it is given.
 from mailbalance.config.backend import BackendSettings
 from mailbalance.config.dsn import parse_dsn
 from mailbalance.config.settings import Settings, read_backend, read_settings
+from mailbalance.config.templates import read_templates
 from mailbalance.config.weights import Weight, parse_split, parse_weights
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "parse_weights",
     "read_backend",
     "read_settings",
+    "read_templates",
 ]

@@ -7,7 +7,7 @@ host. What must not: what an option means; the backend knows.
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -80,8 +80,12 @@ def variable(name: str) -> str:
 
 
 def _options(url: SplitResult, source: str) -> dict[str, str]:
-    pairs = parse_qsl(url.query, keep_blank_values=True)
-    options = {_SPELLINGS.get(key, key): value for key, value in pairs}
+    # Not parse_qsl: it reads + as a blank, and AWS session tokens are full of +.
+    pairs = [item.partition("=") for item in url.query.split("&") if item]
+    options = {
+        _SPELLINGS.get(unquote(key), unquote(key)): unquote(value)
+        for key, _, value in pairs
+    }
     if len(options) < len(pairs):
         raise ConfigError(f"{source}: an option is there twice; give it once")
     return options

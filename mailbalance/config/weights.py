@@ -8,7 +8,7 @@ What lives here: the grammar of a split and its rules. Weights are relative, so 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -50,19 +50,28 @@ def parse_split(text: str, *, source: str = "MAILBALANCE_SPLIT") -> tuple[Weight
     Raises:
         ConfigError: With every problem found.
     """
-    pairs: list[tuple[str, str]] = []
-    problems: list[str] = []
-    for item in re.split(r"[,\s]+", re.sub(r"\s*([=:])\s*", r"\1", text.strip())):
-        name, found, weight = (
-            item.partition("=") if "=" in item else item.partition(":")
-        )
-        if not item:
-            continue
-        if not found:
-            problems.append(f"{source}: {name!r} has no weight; {_EXAMPLE}")
-        else:
-            pairs.append((name, weight))
+    items = list(_items(text))
+    problems = [
+        f"{source}: {name!r} has no weight; {_EXAMPLE}"
+        for name, weight in items
+        if weight is None
+    ]
+    pairs = [(name, weight) for name, weight in items if weight is not None]
     return parse_weights(pairs, source=source, problems=problems)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Give the names in a split, each once, whatever is wrong with their weights."""
+    names = dict.fromkeys(name for name, _ in _items(text))
+    return tuple(name for name in names if _NAME.fullmatch(name))
+
+
+def _items(text: str) -> Iterator[tuple[str, str | None]]:
+    """Cut a split into names and weights; a missing weight is ``None``."""
+    for item in re.split(r"[,\s]+", re.sub(r"\s*([=:])\s*", r"\1", text.strip())):
+        name, found, weight = item.partition("=" if "=" in item else ":")
+        if item:
+            yield name, weight if found else None
 
 
 def parse_weights(

@@ -61,7 +61,7 @@ def test_an_empty_environment_is_told_what_to_set(invoke: Invoke) -> None:
 def test_a_bad_default_sender_is_a_problem() -> None:
     found = understand({**BOTH, "MAILBALANCE_FROM": "nobody"})
 
-    assert "from_" in found.problems[0]
+    assert "MAILBALANCE_FROM: has no @" in found.problems[0]
 
 
 @pytest.mark.parametrize("kind", ["ses", "ses-smtp"])

@@ -37,6 +37,12 @@ def test_options_are_kept_for_the_backend():
     }
 
 
+def test_a_plus_in_an_option_stays_a_plus():
+    settings, _ = read("ses+api://default?session_token=a+b%2Bc")
+
+    assert settings.options["session_token"] == "a+b+c"
+
+
 @pytest.mark.parametrize(
     ("dsn", "kind", "options"),
     [

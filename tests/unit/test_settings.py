@@ -44,7 +44,7 @@ def test_the_numbers_are_read():
         3,
         "retry",
     )
-    assert settings.from_ == "a@example.com"
+    assert str(settings.from_) == "a@example.com"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,9 @@ def test_the_numbers_are_read():
             {"MAILBALANCE_UNKNOWN": "maybe"},
             "MAILBALANCE_UNKNOWN must be raise or retry",
         ),
+        ({"MAILBALANCE_FROM": "nobody"}, "MAILBALANCE_FROM: "),
+        ({"MAILBALANCE_FROM": "a@example.com,b@example.com"}, "several addresses"),
+        ({"MAILBALANCE_REPLY_TO": "a@example.com, nobody"}, "MAILBALANCE_REPLY_TO: "),
         ({"MAILTRAP_API_KEY": "other"}, "both set and differ"),
         ({"MAILTRAP_API_TOKEN": ""}, "no token; set MAILTRAP_API_TOKEN"),
         ({"MAILTRAP_USE_SANDBOX": "1"}, "set MAILTRAP_SANDBOX_ID"),
@@ -85,6 +88,24 @@ def test_all_mistakes_are_told_at_once():
     assert "sess" in said
     assert "MAILBALANCE_TIMEOUT" in said
     assert "MAILTRAP_API_TOKEN" in said
+
+
+def test_a_bad_weight_hides_no_other_mistake():
+    said = problems({"MAILBALANCE_SPLIT": "ses=-1,postmark=2"})
+
+    assert "negative" in said
+    assert "unknown backend 'postmark'" in said
+
+
+def test_a_comma_in_a_quoted_name_parts_no_address():
+    settings = read_settings(
+        {
+            "MAILBALANCE_SPLIT": "memory=1",
+            "MAILBALANCE_REPLY_TO": '"Shop, Inc" <help@example.com>, b@example.com,',
+        }
+    )
+
+    assert [each.name for each in settings.reply_to] == ["Shop, Inc", ""]
 
 
 def test_the_older_name_of_the_token_works_too():
@@ -127,6 +148,11 @@ def test_the_smtp_port_and_the_stream_have_variables():
     settings = read_backend("mailtrap-smtp", environ)
 
     assert (settings.port, settings.options["stream"]) == (2525, "bulk")
+
+
+def test_a_port_that_is_none_is_told():
+    with pytest.raises(ConfigError, match="at most 65535"):
+        read_backend("mailtrap-smtp", {**TOKEN, "MAILTRAP_SMTP_PORT": "99999"})
 
 
 def test_a_backend_outside_the_split_is_ignored():
