@@ -1,3 +1,5 @@
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from mailbalance.backends._ses_smtp_replies import REPLIES
 from mailbalance.backends.ses_smtp import SesSmtpBackend
 from mailbalance.config import BackendSettings
 from mailbalance.envelope import Envelope
-from mailbalance.errors import ConfigError
+from mailbalance.errors import ConfigError, UnavailableError
 from mailbalance.frozen import FrozenDict
 from tests.unit.smtp_mails import headers, known_replies, meaning, message, refusal
 
@@ -78,6 +80,60 @@ def test_temporary_credentials_are_no_configuration() -> None:
 
     with pytest.raises(ConfigError, match="temporary AWS credentials"):
         backend(username=None, password=None, environ=environ)
+
+
+PROFILE = f"""
+[default]
+region = us-east-1
+aws_access_key_id = AKIDEXAMPLE
+aws_secret_access_key = {SECRET}
+"""
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_keys_and_region_may_be_in_a_profile(how: str, tmp_path: Path) -> None:
+    made = backend(region=None, username=None, password=None, environ=profile(tmp_path))
+
+    if how == "sync":
+        server = made.wire(message()).server
+    else:
+        server = asyncio.run(made.awire(message(), timeout=20)).server
+
+    assert server.host == "email-smtp.us-east-1.amazonaws.com"
+    assert server.credentials is not None
+    assert server.credentials.password == KNOWN[0][1]
+    assert made.account == "ses/us-east-1"
+
+
+def test_temporary_credentials_in_a_profile_make_it_unavailable(
+    tmp_path: Path,
+) -> None:
+    environ = profile(tmp_path, "aws_session_token = token\n")
+    made = backend(username=None, password=None, environ=environ)
+
+    with pytest.raises(UnavailableError, match="temporary AWS credentials"):
+        made.wire(message())
+
+
+def test_without_any_keys_it_is_unavailable() -> None:
+    environ = {"AWS_EC2_METADATA_DISABLED": "true"}
+    made = backend(region=None, username=None, password=None, environ=environ)
+
+    with pytest.raises(UnavailableError):
+        made.send(message(), Envelope.of(message()), timeout=5)
+
+    assert made.account == "ses"
+
+
+def profile(folder: Path, more: str = "") -> dict[str, str]:
+    """Write a profile and give the environment that points to it."""
+    path = folder / "credentials"
+    path.write_text(PROFILE + more)
+    return {
+        "AWS_SHARED_CREDENTIALS_FILE": str(path),
+        "AWS_CONFIG_FILE": str(path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 @pytest.mark.parametrize(

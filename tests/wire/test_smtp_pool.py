@@ -116,7 +116,7 @@ def test_after_an_anomaly_the_connection_is_never_used_again(
     how: How, odd: Any
 ) -> None:
     with SmtpPeer(dot=[odd, "250 ok"]) as peer:
-        first, second = send(how, wire_to(peer), MAIL, MAIL, timeout=0.7)
+        first, second = send(how, wire_to(peer), MAIL, MAIL, timeout=0.4)
 
         assert isinstance(first, (UnknownOutcomeError, TransientError))
         assert isinstance(second, Accepted)

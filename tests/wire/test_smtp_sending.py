@@ -55,7 +55,7 @@ def test_a_lost_reply_to_the_dot_leaves_the_outcome_unknown(
     how: How, ca: str, end: Any, security: Security
 ) -> None:
     with SmtpPeer(security=security, dot=(end, FIN)) as peer:
-        error = fail(how, peer, ca=ca, timeout=0.5)
+        error = fail(how, peer, ca=ca, timeout=0.4)
 
         assert type(error) is UnknownOutcomeError
         assert (error.backend, error.phase) == ("peer", "dot")
@@ -75,7 +75,7 @@ def test_a_lost_reply_to_the_dot_leaves_the_outcome_unknown(
 def test_a_cut_before_the_dot_proves_that_it_was_not_accepted(
     how: How, where: str, end: Any
 ) -> None:
-    timeout = 0.25 if end == STALL else 5
+    timeout = 0.15 if end == STALL else 5
     with SmtpPeer(**{where: (end, FIN)}) as peer:
         error = fail(how, peer, HUGE if where == "body" else MAIL, timeout=timeout)
 

@@ -33,6 +33,7 @@ SCRIPTS: list[dict[str, str]] = [
     {},
     {"b@x.com": "550 5.1.1 no such user"},
     {"b@x.com": "550 no", "c@x.com": "550 no"},
+    {"b@x.com": "550 no", "c@x.com": "550 no", "DATA": "354 go on"},
     {"b@x.com": "451 later", "c@x.com": "550 no"},
     {"MAIL": "451 later"},
     {"DATA": "451 later"},
