@@ -6,10 +6,10 @@ What lives here: collecting every problem of a configuration, and reading ``tls`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from mailbalance.errors import ConfigError
-from mailbalance.wire.smtp import SECURITIES, Security
+from mailbalance.wire.smtp import SECURITIES, Credentials, Security, Server
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
@@ -49,19 +49,23 @@ class Problems(list[str]):
         return None
 
 
-def security(tls: str | None, problems: Problems) -> Security | None:
-    """Read a ``tls`` option."""
-    if tls is None or tls in SECURITIES:
-        return tls
-    problems.add(f"tls= must be one of {', '.join(SECURITIES)}")
-    return None
-
-
-def readable_ca(ca: str | None, problems: Problems) -> str | None:
-    """Give the path of a CA file if it can be read."""
+def read_server(
+    problems: Problems,
+    host: str,
+    *,
+    port: int,
+    tls: str | None,
+    credentials: Credentials | None,
+    ca: str | None,
+) -> Server | None:
+    """Give the server that the options describe, or ``None`` with their problems noted."""
+    if tls is not None and tls not in SECURITIES:
+        problems.add(f"tls= must be one of {', '.join(SECURITIES)}")
+        tls = None
     try:
         if ca is not None:
             client_context(ca)
     except OSError:
         problems.add("the file in ca= (or AWS_CA_BUNDLE) is no readable PEM file")
-    return ca
+    security = cast("Security | None", tls)
+    return problems.watch(lambda: Server(host, port, security, credentials, ca))

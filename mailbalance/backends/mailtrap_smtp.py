@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from mailbalance.backend import Limits
 from mailbalance.backends._mailtrap_smtp_replies import REPLIES
 from mailbalance.backends._smtp import SmtpBackend
-from mailbalance.backends._smtp_options import Problems, readable_ca, security
+from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import ConfigError
 from mailbalance.header_rules import LONGEST_STRETCH
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
@@ -114,31 +114,25 @@ class MailtrapSmtpBackend(SmtpBackend):
         super().__init__(name)
         self._account = account or ("mailtrap-sandbox" if sandbox else "mailtrap")
         problems = Problems(name)
-        if not (token or password):
-            problems.add("no token; set MAILTRAP_API_TOKEN, or give it in its URL")
-        elif token and password:
-            problems.add("token and password are both given; give one")
+        _must_agree(problems, token, password, stream)
         if sandbox and host is None and user == TOKEN_USER:
             problems.add(
                 "the Mailtrap Sandbox has its own SMTP user and password; "
                 "give them instead of the API token"
             )
-        if stream not in HOSTS:
-            problems.add(f"stream= must be one of {', '.join(HOSTS)}")
         self._stream = cast("Stream", stream)
         self._one_host = host or (SANDBOX_HOST if sandbox else None)
         secret = password or token
         credentials = problems.watch(
             lambda: Credentials(user, secret) if secret else None
         )
-        server = problems.watch(
-            lambda: Server(
-                self._one_host or SANDBOX_HOST,
-                port,
-                security(tls, problems),
-                credentials,
-                readable_ca(ca, problems),
-            )
+        server = read_server(
+            problems,
+            self._one_host or SANDBOX_HOST,
+            port=port,
+            tls=tls,
+            credentials=credentials,
+            ca=ca,
         )
         if server is None or problems:
             raise ConfigError(problems)
@@ -237,6 +231,17 @@ class MailtrapSmtpBackend(SmtpBackend):
             rules=REPLIES,
             reuse=REUSE if stream == self._stream else REUSE_OTHER,
         )
+
+
+def _must_agree(
+    problems: Problems, token: str | None, password: str | None, stream: str
+) -> None:
+    if not (token or password):
+        problems.add("no token; set MAILTRAP_API_TOKEN, or give it in its URL")
+    elif token and password:
+        problems.add("token and password are both given; give one")
+    if stream not in HOSTS:
+        problems.add(f"stream= must be one of {', '.join(HOSTS)}")
 
 
 def _variables(message: Message) -> str:

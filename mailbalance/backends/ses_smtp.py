@@ -23,7 +23,7 @@ from mailbalance.backends import _ses_tags
 from mailbalance.backends._ses_smtp_keys import TEMPORARY, from_environ, smtp_password
 from mailbalance.backends._ses_smtp_replies import REPLIES
 from mailbalance.backends._smtp import SmtpBackend
-from mailbalance.backends._smtp_options import Problems, readable_ca, security
+from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import (
     ConfigError,
     DeliveryError,
@@ -109,12 +109,8 @@ class SesSmtpBackend(SmtpBackend):
         said = os.environ if environ is None else environ
         if given is None and keys is None and not problems:
             given = from_environ(said, problems)
-        self._chain = AwsChain(
-            backend=name,
-            region=region,
-            keys=Keys(*keys) if keys else None,
-            environ=environ,
-        )
+        found = Keys(*keys) if keys else None
+        self._chain = AwsChain(backend=name, region=region, keys=found, environ=environ)
         region = self._chain.likely_region()
         if region is not None and not _REGION.fullmatch(region):
             problems.add("the region has characters that no region's name has")
@@ -125,14 +121,13 @@ class SesSmtpBackend(SmtpBackend):
         self._credentials = problems.watch(
             lambda: Credentials(*given) if given else None
         )
-        server = problems.watch(
-            lambda: Server(
-                host or _host(region or "REGION"),
-                port,
-                security(tls, problems),
-                self._credentials,
-                readable_ca(ca or said.get("AWS_CA_BUNDLE") or None, problems),
-            )
+        server = read_server(
+            problems,
+            host or _host(region or "REGION"),
+            port=port,
+            tls=tls,
+            credentials=self._credentials,
+            ca=ca or said.get("AWS_CA_BUNDLE") or None,
         )
         if server is None or problems:
             raise ConfigError(problems)
