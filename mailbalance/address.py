@@ -46,6 +46,11 @@ def check_email(value: str) -> str:
     local, domain = _halves(value)
     if local in ("", '""'):
         raise ValueError(f"has nothing before its @; {_FORM}")
+    if "=?" in local:
+        raise ValueError(
+            "has =? before its @, which readers may take for an encoded word and decode "
+            "into another address"
+        )
     if len(local.encode()) > _LONGEST_LOCAL:
         raise ValueError(f"has more than {_LONGEST_LOCAL} octets before its @")
     email = f"{local}@{_domain(domain)}"

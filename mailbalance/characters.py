@@ -14,7 +14,6 @@ import re
 #: C0 but TAB, DEL, C1, the Unicode line breaks and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSAFE_OR_TAB = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 #: Characters that turn the reading direction, and so can disguise a file name's ending.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
@@ -32,15 +31,16 @@ def fault_in_line(value: str, *, tab: bool = False) -> str | None:
     if value.isprintable():
         return None
     found = (_UNSAFE if tab else _UNSAFE_OR_TAB).search(value)
-    return None if found is None else _name(found)
+    return None if found is None else _name(found[0], found.start())
 
 
 def fault_in_body(value: str) -> str | None:
     """Say why a text cannot be encoded at all, or ``None`` when it can."""
-    if value.isascii():
-        return None
-    found = _SURROGATE.search(value)
-    return None if found is None else _name(found)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        return _name(value[error.start], error.start)
+    return None
 
 
 def fault_in_file_name(value: str) -> str | None:
@@ -54,9 +54,8 @@ def fault_in_file_name(value: str) -> str | None:
     return fault_in_line(value)
 
 
-def _name(found: re.Match[str]) -> str:
-    char = found[0]
-    where = f"U+{ord(char):04X} at position {found.start()}"
+def _name(char: str, at: int) -> str:
+    where = f"U+{ord(char):04X} at position {at}"
     if char in _BREAKS:
         return f"holds a line break ({where}); remove it"
     if "\ud800" <= char <= "\udfff":

@@ -121,9 +121,18 @@ def _address(entry: _Entry) -> Address | None:
     if not exact or fault_in_line(name) is not None or _REPLACED in email:
         return None
     try:
-        return Address(email=encoded_words.decode(email)[0], name=name)
+        return Address(email=_with_domain_decoded(email), name=name)
     except MessageError:
         return None
+
+
+def _with_domain_decoded(email: str) -> str:
+    """Undo what the stdlib does to international domains; never before the @.
+
+    There an encoded word may hide a second address.
+    """
+    local, at, domain = email.rpartition("@")
+    return f"{local}{at}{encoded_words.decode(domain)[0]}"
 
 
 def _comment(comment: str) -> str:

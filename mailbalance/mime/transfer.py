@@ -23,8 +23,7 @@ _MANY_LINES = struct.Struct("76s" * 256)
 #: What 7bit text may hold, CR and LF as pairs: TAB and the printable characters.
 _SEVEN_BIT = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F)])
 
-_ENDING = re.compile(r"\r\n?|\n")
-_ENDING_BYTES = re.compile(rb"\r\n?|\n")
+_ENDING = re.compile(rb"\r\n?|\n")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
@@ -32,7 +31,7 @@ def crlf(data: bytes) -> bytes:
     """Make every CR, LF and CRLF a CRLF (RFC 5321 section 2.3.8; against smuggling)."""
     if b"\r" not in data:
         return data.replace(b"\n", b"\r\n")
-    return _ENDING_BYTES.sub(b"\r\n", data)
+    return _ENDING.sub(b"\r\n", data)
 
 
 def is_seven_bit(data: bytes) -> bool:
@@ -53,8 +52,7 @@ def _has_long_line(data: bytes) -> bool:
 
 def encode_text(text: str) -> tuple[str, bytes]:
     """Give the cheapest encoding that is valid for a text, and the encoded bytes."""
-    text = _ENDING.sub("\r\n", text) if "\r" in text else text.replace("\n", "\r\n")
-    data = text.encode()
+    data = crlf(text.encode())
     if is_seven_bit(data):
         return "7bit", data
     if _quoted_size(data) < len(data) * 4 // 3:

@@ -7,9 +7,13 @@ from email.headerregistry import AddressHeader, UnstructuredHeader
 from typing import Any
 
 import fast_mail_parser
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from mailbalance.message import Address, Attachment, Message
+
+#: For properties of a whole message, which take ten times as long as others.
+fewer = settings(max_examples=settings.default.max_examples // 2)
 
 _ANY = st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp"))
 _TRICKY = ["=?utf-8?q?a?=", "=?", "?=", '"', "\\", ",", "<b@x.com>", "a  b", "é" * 40, "x" * 90]
@@ -33,7 +37,7 @@ bodies = st.one_of(
 
 _ATOM = st.text("abcXYZ019!#$%&'*+/=?^_`{|}~-", min_size=1, max_size=8)
 _LOCAL = st.one_of(
-    st.lists(_ATOM, min_size=1, max_size=4).map(".".join),
+    st.lists(_ATOM, min_size=1, max_size=4).map(".".join).filter(lambda t: "=?" not in t),
     st.text("ab ,@;:()", min_size=1, max_size=6).map(lambda text: f'"{text}"'),
 )
 _DOMAIN = st.sampled_from(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mailbalance import mime
 from mailbalance.address import Address
 from mailbalance.message import Attachment, Message
-from tests.properties.mails import addresses, bodies, lines, messages
+from tests.properties.mails import addresses, bodies, fewer, lines, messages
 
 
 def head_of(data: bytes) -> list[str]:
@@ -17,6 +17,7 @@ def head_of(data: bytes) -> list[str]:
     return re.split(r"\r\n(?![ \t])", head)
 
 
+@fewer
 @given(messages())
 def test_only_ascii_leaves_in_lines_of_at_most_998_octets(message: Message) -> None:
     data = mime.render(message)
@@ -26,6 +27,7 @@ def test_only_ascii_leaves_in_lines_of_at_most_998_octets(message: Message) -> N
     assert max(map(len, data.split(b"\r\n"))) <= 998
 
 
+@fewer
 @given(messages())
 def test_every_line_ends_in_crlf_and_no_cr_or_lf_stands_alone(message: Message) -> None:
     data = mime.render(message)
@@ -34,6 +36,7 @@ def test_every_line_ends_in_crlf_and_no_cr_or_lf_stands_alone(message: Message) 
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", data)
 
 
+@fewer
 @given(messages())
 def test_every_header_stands_there_once(message: Message) -> None:
     names = [field.partition(":")[0].lower() for field in head_of(mime.render(message))]
@@ -47,6 +50,7 @@ def test_every_header_stands_there_once(message: Message) -> None:
     assert len(names) == len(set(names))
 
 
+@fewer
 @given(messages())
 def test_encoded_words_are_short_whole_and_never_empty(message: Message) -> None:
     for field in head_of(mime.render(message)):
@@ -62,6 +66,7 @@ def mime_decoded(word: str) -> str:
     return raw.decode(charset) if charset else raw
 
 
+@fewer
 @given(messages())
 def test_folded_lines_are_short_where_white_space_allows(message: Message) -> None:
     for field in head_of(mime.render(message)):
@@ -70,6 +75,7 @@ def test_folded_lines_are_short_where_white_space_allows(message: Message) -> No
             assert len(line) <= 78 or " " not in line.strip() or '"' in line
 
 
+@fewer
 @given(messages())
 def test_hidden_recipients_are_never_written(message: Message) -> None:
     hidden = Address(email="hidden.recipient@secret.example", name="Hidden Recipient")
@@ -79,11 +85,13 @@ def test_hidden_recipients_are_never_written(message: Message) -> None:
     assert not [f for f in head_of(data) if f.lower().startswith("bcc")]
 
 
+@fewer
 @given(messages())
 def test_the_estimate_of_the_size_is_never_too_low(message: Message) -> None:
     assert message.size() >= len(mime.render(message))
 
 
+@fewer
 @given(messages())
 def test_the_same_message_gives_the_same_bytes(message: Message) -> None:
     first = mime.render(message)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailbalance import mime
 from mailbalance.errors import MessageError
 from mailbalance.message import Message
-from tests.properties.mails import messages
+from tests.properties.mails import fewer, messages
 
 _NAMES = [
     "From",
@@ -138,6 +138,7 @@ def test_any_bytes_give_a_message_or_a_clear_refusal(source: bytes) -> None:
         assert b"\r" not in data.replace(b"\r\n", b"")
 
 
+@fewer
 @given(st.one_of(_mails, mutated()))
 def test_what_leaves_has_no_hidden_recipient_for_any_reader(source: bytes) -> None:
     message = taken_apart(source)
@@ -147,6 +148,7 @@ def test_what_leaves_has_no_hidden_recipient_for_any_reader(source: bytes) -> No
         assert not {"bcc", "resent-bcc"} & {name.lower().strip() for name in seen}
 
 
+@fewer
 @given(st.one_of(_mails, mutated()))
 def test_what_was_sent_once_reads_the_same_again(source: bytes) -> None:
     message = taken_apart(source)
@@ -167,6 +169,7 @@ def test_what_was_sent_once_reads_the_same_again(source: bytes) -> None:
         assert again.attachments == message.attachments
 
 
+@fewer
 @given(st.one_of(_mails, mutated()))
 def test_what_the_parts_say_in_full_survives_being_written_anew(source: bytes) -> None:
     message = taken_apart(source)
@@ -192,6 +195,7 @@ def test_what_the_parts_say_in_full_survives_being_written_anew(source: bytes) -
 
 
 @pytest.mark.parametrize("kind", [EmailMessage, OldMessage])
+@fewer
 @given(source=_mails)
 def test_stdlib_objects_never_break_it_either(kind: type, source: bytes) -> None:
     rules = policy.default if kind is EmailMessage else policy.compat32

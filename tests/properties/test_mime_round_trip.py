@@ -8,6 +8,7 @@ from mailbalance import mime
 from mailbalance.message import Message
 from tests.properties.mails import (
     Read,
+    fewer,
     meant,
     messages,
     read_by_rust,
@@ -24,6 +25,7 @@ def with_line_end(read: Read) -> Read:
     return read
 
 
+@fewer
 @given(message=messages())
 def test_the_stdlib_reads_back_what_was_written(message: Message) -> None:
     found = read_by_stdlib(mime.render(message))
@@ -33,6 +35,7 @@ def test_the_stdlib_reads_back_what_was_written(message: Message) -> None:
     )
 
 
+@fewer
 @given(message=messages())
 def test_an_independent_parser_reads_back_what_was_written(message: Message) -> None:
     found = read_by_rust(mime.render(message))
@@ -40,6 +43,7 @@ def test_an_independent_parser_reads_back_what_was_written(message: Message) -> 
     assert with_line_end(found) == with_line_end(meant(message))
 
 
+@fewer
 @given(message=messages())
 def test_our_own_reader_reads_back_what_was_written(message: Message) -> None:
     found = Message.from_mime(mime.render(message), bcc=message.bcc)
@@ -51,6 +55,7 @@ def test_our_own_reader_reads_back_what_was_written(message: Message) -> None:
     assert found.stamp() == message.stamp()
 
 
+@fewer
 @given(message=messages())
 def test_json_and_pickle_give_the_same_message(message: Message) -> None:
     assert Message.model_validate_json(message.model_dump_json()) == message

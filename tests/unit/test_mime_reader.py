@@ -395,6 +395,14 @@ def test_bytearrays_and_views_are_taken() -> None:
         assert Message.from_mime(source).text == "x"
 
 
+def test_an_address_hidden_in_an_encoded_word_is_not_read() -> None:
+    people = "=?utf-8?q?evil=40x.com=3E?=@y.z, <a@=?utf-8?q?=C3=BC=2Ede?=>"
+    message = take(f"From: a@b.c\nTo: {people}\n\nx")
+
+    assert [a.email for a in message.to] == ["a@xn--tda.de"]
+    assert "no address" in message.unrepresented[0]
+
+
 def test_recipients_hidden_in_a_group_without_members_are_nobody() -> None:
     assert take("From: a@b.c\nTo: undisclosed-recipients:;\n\nx").unrepresented == ()
 
