@@ -6,7 +6,7 @@ What lives here: collecting every problem of a configuration, and reading ``tls`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from mailbalance.errors import ConfigError
 from mailbalance.wire.smtp import SECURITIES, Credentials, Security, Server
@@ -67,5 +67,5 @@ def read_server(
             client_context(ca)
     except OSError:
         problems.add("the file in ca= (or AWS_CA_BUNDLE) is no readable PEM file")
-    security = cast("Security | None", tls)
+    security: Security | None = tls
     return problems.watch(lambda: Server(host, port, security, credentials, ca))
