@@ -25,5 +25,9 @@ def resolve() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    pins = "".join(f"{name}=={version}\n" for name, version in sorted(resolve().items()))
-    Path(__file__).with_name("constraints.txt").write_text(HEAD + pins, encoding="utf-8")
+    pins = "".join(
+        f"{name}=={version}\n" for name, version in sorted(resolve().items())
+    )
+    Path(__file__).with_name("constraints.txt").write_text(
+        HEAD + pins, encoding="utf-8"
+    )

@@ -18,4 +18,6 @@ def command(readme: str, heading: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(command(Path("README.md").read_text(encoding="utf-8"), sys.argv[1]))
+    sys.stdout.write(
+        command(Path("README.md").read_text(encoding="utf-8"), sys.argv[1])
+    )

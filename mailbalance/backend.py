@@ -7,7 +7,7 @@ plan and backends. What must not: any provider's knowledge, any decision, any I/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from mailbalance.errors import DeliveryError
@@ -101,7 +101,7 @@ class Receipt:
     provider_ids: tuple[str, ...] = ()
     message_id: str = ""
     accepted: tuple[str, ...] = ()
-    refused: Mapping[str, Refusal] = field(default_factory=FrozenDict)
+    refused: Mapping[str, Refusal] = FrozenDict()
     attempts: tuple[Attempt, ...] = ()
     assigned: str = ""
     forced: bool = False

@@ -6,7 +6,7 @@ for pickling and hashing, which values that cross process borders need.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
@@ -18,8 +18,10 @@ class FrozenDict(Mapping[K, V_co], Generic[K, V_co]):
 
     __slots__ = ("_items",)
 
-    def __init__(self, *args: Any, **kwargs: V_co) -> None:
-        object.__setattr__(self, "_items", dict(*args, **kwargs))
+    def __init__(
+        self, items: Mapping[K, V_co] | Iterable[tuple[K, V_co]] = (), /
+    ) -> None:
+        object.__setattr__(self, "_items", dict(items))
 
     def __getitem__(self, key: K) -> V_co:
         value: V_co = self._items[key]  # type: ignore[attr-defined]

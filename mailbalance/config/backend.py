@@ -37,7 +37,7 @@ class BackendSettings:
     port: int | None = None
     user: str | None = None
     secret: SecretStr | None = field(default=None, repr=False)
-    options: Mapping[str, str] = field(default_factory=FrozenDict)
+    options: Mapping[str, str] = FrozenDict()
     environ: Mapping[str, str] | None = field(default=None, repr=False)
 
     def unknown_options(self, known: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ passed in, and what is passed in is all there is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mailbalance.address import Address
@@ -59,7 +59,7 @@ class Settings:
     timeout: float | None = None
     max_attempts: int | None = None
     unknown: Literal["raise", "retry"] = "raise"
-    templates: Mapping[str, str] = field(default_factory=FrozenDict)
+    templates: Mapping[str, str] = FrozenDict()
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -88,10 +88,9 @@ def _number(
         return None
     try:
         value = kind(text)
-        fits = 0 < value < _MOST
     except ValueError:
-        fits = False
-    if not fits:
+        value = kind("0")
+    if not 0 < value < _MOST:
         problems.append(f"{name} must be a {called} above 0")
         return None
     return value

@@ -52,7 +52,7 @@ class Router:
             )
         self._weighted = tuple(e for e in self.entries if e.weight > 0 and not e.backup)
         self._backups = tuple(e for e in self.entries if e.backup)
-        self.unit = unit
+        self.unit: Unit = unit
         self._make_split = by_messages if unit == "messages" else by_recipients
         self._random = random
         self._state = _State(random())
