@@ -57,7 +57,13 @@ class Mailer:
 
     Raises:
         ConfigError: With every problem found; nothing is opened or sent.
+
+    Attributes:
+        templates: SES templates with the ids of their Mailtrap twins, as ``from_env`` read
+            them; ``None`` for those of the process's environment.
     """
+
+    templates: Mapping[str, str] | None = None
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from mailbalance.dropin.own_client import OwnClient
 from mailbalance.dropin.replies import refusal
 from mailbalance.dropin.single import send_one, send_unread
 from mailbalance.dropin.stand_ins import uses_ses
-from mailbalance.dropin.templates import templates
+from mailbalance.dropin.templates import templates_for
 from mailbalance.dropin.words import HTTP_STATUS, WORDS
 from mailbalance.errors import MessageError
 
@@ -83,7 +83,7 @@ class Hooks:
                 )
         try:
             call = read_call(
-                self._service, operation, own.params, templates=templates()
+                self._service, operation, own.params, templates=templates_for(mailer)
             )
             if WORDS[self._service].entries in own.params:
                 return send_many(mailer, call, own, strict=self._strict)

@@ -107,9 +107,9 @@ def _body(service: str, entries: list[dict[str, str]]) -> bytes:
         "<member>" + "".join(f"<{k}>{v}</{k}>" for k, v in each.items()) + "</member>"
         for each in entries
     )
-    result = f"<SendBulkTemplatedEmailResult><Status>{members}</Status>"
-    result += "</SendBulkTemplatedEmailResult>"
-    return f"<SendBulkTemplatedEmailResponse>{result}</SendBulkTemplatedEmailResponse>".encode()
+    name = "SendBulkTemplatedEmail"
+    result = f"<{name}Result><Status>{members}</Status></{name}Result>"
+    return f"<{name}Response>{result}</{name}Response>".encode()
 
 
 @pytest.fixture(params=["ses", "sesv2"])
@@ -121,7 +121,7 @@ def service(request: pytest.FixtureRequest) -> str:
 def twins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every SES template has its twin at Mailtrap."""
     found = {"welcome": "0d6bbd4b-3e0c-4a3e-b1f5-0f4a4a5c6b7d"}
-    monkeypatch.setattr("mailbalance.dropin.hooks.templates", lambda: found)
+    monkeypatch.setattr(Mailer, "templates", found)
 
 
 @pytest.fixture
@@ -379,7 +379,7 @@ def test_an_entry_without_recipients_is_told_by_ses_rules(
 def test_a_template_without_a_twin_keeps_the_call_on_ses(
     start: Start, memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailbalance.dropin.hooks.templates", dict)
+    monkeypatch.setattr(Mailer, "templates", {})
     setting = start(bulk_ses({}))
 
     setting.send(10)
@@ -391,7 +391,7 @@ def test_a_template_without_a_twin_keeps_the_call_on_ses(
 def test_without_ses_a_template_without_a_twin_is_refused_with_the_reason(
     start: Start, memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailbalance.dropin.hooks.templates", dict)
+    monkeypatch.setattr(Mailer, "templates", {})
     setting = start(silent, ses=None)
 
     with pytest.raises(setting.client.exceptions.MessageRejected, match="welcome"):
