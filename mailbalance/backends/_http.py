@@ -41,6 +41,8 @@ LONGEST_WAIT = 600.0
 #: Characters of a string in a preview; attachments are longer and say nothing.
 _LONGEST_SHOWN = 2000
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 #: Headers whose values are secrets.
 _SECRET = frozenset({"authorization", "api-token", "x-amz-security-token"})
 
@@ -122,6 +124,11 @@ def failure(
     if issubclass(verdict.error, UnavailableError):
         facts["scope"] = verdict.scope
     return verdict.error(detail, **facts)
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """Give a request's body as JSON bytes."""
+    return _ENCODER.encode(body).encode()
 
 
 def decoded(body: bytes) -> Any:

@@ -9,7 +9,6 @@ Source: Mailtrap's OpenAPI files for transactional, bulk and Mailtrap Sandbox se
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mailbalance.backend import Limits, Receipt
@@ -186,7 +185,7 @@ class MailtrapBackend:
             "POST",
             self._base(message.stream) + path,
             headers,
-            json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+            _http.encoded(body),
         )
 
     def _receipt(

@@ -9,7 +9,6 @@ Source: Amazon SES API v2 reference, SendEmail (2026-11).
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -234,7 +233,7 @@ class SesBackend:
         body = request_body(
             message, envelope, configuration_set=self._configuration_set
         )
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return _http.encoded(body)
 
     def _request(self, door: _Door, body: bytes, keys: Keys) -> HttpRequest:
         headers = sign(

@@ -110,7 +110,7 @@ def test_its_refused_connection_is_not_accepted(own):
 )
 def test_its_lost_reply_leaves_the_outcome_unknown(own, act):
     with Peer((act,)) as peer, pytest.raises(UnknownOutcomeError):
-        own.send(peer.url(), timeout=0.4)
+        own.send(peer.url(), timeout=0.6)
 
     assert len(peer.requests) == 1
 

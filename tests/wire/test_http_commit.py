@@ -8,9 +8,12 @@ import subprocess
 import sys
 import threading
 
+import httpcore2  # noqa: F401 - late imports must not eat short timeouts
+import httpx
+import httpx2
 import pytest
 
-from mailbalance import DeliveryError, TransientError
+from mailbalance import DeliveryError, TransientError, UnknownOutcomeError
 from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.exchange import Exchange
 
@@ -98,33 +101,38 @@ def test_a_tls_handshake_that_stalls_is_not_accepted_and_ends_in_time():
         url = peer.url().replace("http:", "https:")
         request = HttpRequest("POST", url, {}, b"x")
         with pytest.raises(TransientError) as caught:
-            HttpWire(backend="b").post(request, timeout=0.3)
+            HttpWire(backend="b").post(request, timeout=0.6)
 
     assert (caught.value.phase, caught.value.code) == ("tls", "timeout")
 
 
-def cancelled(act, *, when, timeout=5.0):
+@pytest.fixture(params=[None, httpx2, httpx], ids=["ours", "httpx2", "httpx"])
+def family(request):
+    """Whose client sends: ours, or a user's own."""
+    return request.param
+
+
+def cancelled(act, family, *, when, timeout=5.0, tls=False):
     """Start a send, cancel it when told, and give what it ended with and the peer."""
 
     async def run(peer):
-        wire = HttpWire(backend="b")
-        url = peer.url() if act is not None else peer.url().replace("http:", "https:")
+        client = family.AsyncClient(verify=False) if family else None
+        wire = HttpWire(backend="b", async_client=client)
+        url = peer.url().replace("http:", "https:") if tls else peer.url()
         request = HttpRequest("POST", url, {}, b"mail")
         task = asyncio.create_task(wire.apost(request, timeout=timeout))
         await asyncio.to_thread(when.wait, 5)
         task.cancel()
+        await asyncio.sleep(0)
         peer.cancelled.set()
         try:
             return await task
         finally:
             await wire.aclose()
+            if client is not None:
+                await client.aclose()
 
-    def greet(caller):
-        when.set()
-        caller.peer.greeting = caller.sock.recv(99)
-        caller.wait_until_gone()
-
-    with Peer((act or greet,)) as peer:
+    with Peer((act,)) as peer:
         peer.cancelled = threading.Event()
         try:
             return asyncio.run(run(peer)), peer
@@ -133,13 +141,20 @@ def cancelled(act, *, when, timeout=5.0):
 
 
 def test_cancelling_before_the_commit_point_ends_it_at_once():
-    outcome, peer = cancelled(None, when=threading.Event())
+    greeted = threading.Event()
+
+    def act(caller):
+        caller.sock.recv(99)
+        greeted.set()
+        caller.wait_until_gone()
+
+    outcome, peer = cancelled(act, None, when=greeted, tls=True)
 
     assert isinstance(outcome, asyncio.CancelledError)
     assert peer.requests == []
 
 
-def test_cancelling_after_the_commit_point_waits_for_the_outcome():
+def test_cancelling_after_the_commit_point_waits_for_the_outcome(family):
     taken = threading.Event()
 
     def act(caller):
@@ -148,12 +163,12 @@ def test_cancelling_after_the_commit_point_waits_for_the_outcome():
         caller.peer.cancelled.wait(5)
         caller.reply()
 
-    outcome, _ = cancelled(act, when=taken)
+    outcome, _ = cancelled(act, family, when=taken)
 
     assert outcome.body == OK
 
 
-def test_cancelling_after_the_commit_point_still_ends_in_time():
+def test_cancelling_after_the_commit_point_still_ends_in_time(family):
     taken = threading.Event()
 
     def act(caller):
@@ -161,9 +176,35 @@ def test_cancelling_after_the_commit_point_still_ends_in_time():
         taken.set()
         caller.wait_until_gone()
 
-    outcome, _ = cancelled(act, when=taken, timeout=0.5)
+    outcome, _ = cancelled(act, family, when=taken, timeout=0.5)
 
     assert outcome.outcome == "unknown"
+
+
+def test_cancelling_while_the_body_is_written_gives_the_outcome():
+    """Most of a large body is still on this side when the caller is cancelled."""
+    begun = threading.Event()
+
+    def act(caller):
+        caller.take_head()
+        begun.set()
+        caller.peer.cancelled.wait(5)
+        caller.wait_until_gone()
+
+    async def run(peer):
+        wire = HttpWire(backend="b")
+        request = HttpRequest("POST", peer.url(), {}, b"x" * 20_000_000)
+        task = asyncio.create_task(wire.apost(request, timeout=1))
+        await asyncio.to_thread(begun.wait, 5)
+        task.cancel()
+        await asyncio.sleep(0)
+        peer.cancelled.set()
+        return await task
+
+    with Peer((act,)) as peer:
+        peer.cancelled = threading.Event()
+        with pytest.raises(UnknownOutcomeError):
+            asyncio.run(run(peer))
 
 
 def test_cancelled_sends_leave_the_pool_as_good_as_new():

@@ -121,7 +121,6 @@ def framed(request: HttpRequest, *, host: bool = False) -> dict[str, str]:
     """
     headers = {
         "User-Agent": USER_AGENT,
-        "Accept": "application/json",
         "Accept-Encoding": "identity",
         **request.headers,
         "Content-Length": str(len(request.body)),

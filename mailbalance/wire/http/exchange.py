@@ -136,7 +136,9 @@ class Exchange:
                 or the caller does not want it any more.
         """
         self.blind = False
-        _, _, step = event.partition(".")
+        if not event.endswith(".started"):
+            return
+        step = event.partition(".")[2]
         if _is_connect(info):
             self.phase = "proxy"
         elif step == "send_request_body.started":

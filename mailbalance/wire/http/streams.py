@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpcore2
 
-from mailbalance.wire.http.sockets import Tls, is_readable, saw, seconds, told_as
+from mailbalance.wire.http.sockets import (
+    Tls,
+    is_early,
+    is_readable,
+    outlives_cancelling,
+    saw,
+    seconds,
+    told_as,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -87,6 +95,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._full = False
         self._paused = False
         self.retired = False
+        self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
@@ -124,9 +133,9 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is, at most ``max_bytes``; ``b""`` at the end."""
         with told_as(httpcore2.ReadTimeout, httpcore2.ReadError):
-            if not self._buffer and not self._ended:
+            while not self._buffer and not self._ended:
                 self._reader = self._loop.create_future()
-                await self._wait(self._reader, seconds(timeout))
+                await self._wait(self._reader, timeout)
             if not self._buffer and self._fault is not None:
                 raise OSError(str(self._fault)) from self._fault
         data = bytes(self._buffer[:max_bytes])
@@ -140,14 +149,19 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of ``buffer``; return when no more than a little is unsent."""
         saw(timeout, b"")
+        if is_early(timeout):
+            self._held += buffer
+            return
+        if self._held:
+            buffer, self._held = self._held + buffer, b""
         with told_as(httpcore2.WriteTimeout, httpcore2.WriteError):
-            limit = seconds(timeout)
+            seconds(timeout)
             if self._ended or self._transport.is_closing():
                 raise OSError("the connection is closed")
             self._transport.write(buffer)
-            if self._full:
+            while self._full and not self._ended:
                 self._writer = self._loop.create_future()
-                await self._wait(self._writer, limit)
+                await self._wait(self._writer, timeout)
             if self._fault is not None:
                 raise OSError(str(self._fault)) from self._fault
 
@@ -186,15 +200,23 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         sock = self._transport.get_extra_info("socket")
         return sock is not None and is_readable(sock.fileno())
 
-    async def _wait(self, future: asyncio.Future[None], limit: float | None) -> None:
-        if limit is None:
-            await future
-            return
-        alarm = self._loop.call_later(limit, _expire, future)
+    async def _wait(self, future: asyncio.Future[None], timeout: float | None) -> None:
+        """Wait for one change; the caller looks whether it was the right one.
+
+        These are the only places where a send waits once it is committed. From then on a
+        cancelled caller makes no difference here: mail cannot be recalled, and its
+        outcome must be known.
+        """
+        limit = seconds(timeout)
+        alarm = None if limit is None else self._loop.call_later(limit, _expire, future)
         try:
             await future
+        except asyncio.CancelledError:
+            if not outlives_cancelling(timeout):
+                raise
         finally:
-            alarm.cancel()
+            if alarm is not None:
+                alarm.cancel()
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, closing, contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -49,6 +50,7 @@ class HttpWire:
         self._client = client
         self._async_client = async_client
         self._pools = Pools(ca)
+        self._proxies: dict[str, str | None] = {}
 
     def post(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
         """Send a request and wait for its reply.
@@ -81,6 +83,8 @@ class HttpWire:
         after it, it goes on and gives the outcome: mail cannot be recalled.
         """
         exchange = Exchange(self._backend, _host(request), timeout)
+        if self._async_client is None:
+            return await self._attempts(request, exchange)
         task = asyncio.create_task(self._attempts(request, exchange))
         try:
             return await asyncio.shield(task)
@@ -110,7 +114,7 @@ class HttpWire:
         if self._client is not None:
             return clients.post(self._client, request, exchange)
         with self._trusted(exchange):
-            pool = self._pools.sync(proxy_for(request.url, self._environ))
+            pool = self._pools.sync(self._proxy(request.url))
         response = pool.handle_request(_outgoing(request, exchange, exchange.trace))
         reply = Reply(response.status, _headers(response.headers))
         with closing(response):
@@ -127,7 +131,7 @@ class HttpWire:
         if self._async_client is not None:
             return await clients.apost(self._async_client, request, exchange)
         with self._trusted(exchange):
-            pool = await self._pools.running(proxy_for(request.url, self._environ))
+            pool = await self._pools.running(self._proxy(request.url))
         response = await pool.handle_async_request(
             _outgoing(request, exchange, exchange.atrace)
         )
@@ -141,6 +145,12 @@ class HttpWire:
                 reply.fault = f"broke off: {type(error).__name__}"
             _retire_after_oddity(response, reply, exchange)
         return reply.settled(exchange)
+
+    def _proxy(self, url: str) -> str | None:
+        """Find the proxy once for each URL; there are very few."""
+        if url not in self._proxies:
+            self._proxies[url] = proxy_for(url, self._environ)
+        return self._proxies[url]
 
     @contextmanager
     def _trusted(self, exchange: Exchange) -> Iterator[None]:
@@ -189,13 +199,23 @@ def _retire_after_oddity(response: Any, reply: Reply, exchange: Exchange) -> Non
 def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
     import httpcore2
 
+    headers = clients.framed(request, host=True).items()
     return httpcore2.Request(
         request.method,
-        request.url,
-        headers=list(clients.framed(request, host=True).items()),
+        _target(request.url),
+        headers=[
+            (name.encode("ascii"), text.encode("latin-1")) for name, text in headers
+        ],
         content=request.body,
         extensions={"timeout": exchange.patience, "trace": trace},
     )
+
+
+@lru_cache(maxsize=64)
+def _target(url: str) -> Any:
+    import httpcore2
+
+    return httpcore2.URL(url)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
