@@ -25,7 +25,7 @@ def write(name: str, value: str) -> str:
     for one file are a way to disguise it. Quotes, semicolons, percent signs and what looks
     like an encoded word go the second way too, since readers undo them differently.
     """
-    if _PLAIN.fullmatch(value) and "=?" not in value and value == value.strip():
+    if _PLAIN.fullmatch(value):
         return f'{name}="{value}"'
     return f"{name}*=utf-8''" + "".join(_PERCENT[b] for b in value.encode())
 

@@ -59,6 +59,8 @@ ENCODINGS = [
     ("", "7bit"),
     ("x" * 998, "7bit"),
     ("x" * 999, "quoted-printable"),
+    (f"a\n{'x' * 998}\nb\n{'x' * 998}", "7bit"),
+    (f"a\n{'x' * 999}\nb", "quoted-printable"),
     ("nothing but a NUL \x00", "quoted-printable"),
     ("mostly ASCII with an é in it", "quoted-printable"),
     ("日本語のメール", "base64"),
@@ -200,3 +202,22 @@ def test_headers_are_put_in_front_folded_and_encoded() -> None:
     )
     assert max(map(len, data.split(b"\r\n"))) <= 78
     assert data.endswith(b"X-Label: =?utf-8?q?=C3=A4?=\r\nX: 1\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"subject": "é" * 20_000},
+        {"to": [Address(email="a@x.com", name="é" * 20_000)]},
+        {"headers": {"X-A": "é" * 20_000}},
+        {"to": [f"{'a' * 60}@{n}.example.com" for n in range(300)]},
+        {"text": "é\n" * 20_000},
+        {"text": "\x00\r" * 20_000},
+        {"attachments": [Attachment(content=b"x" * 99_999, filename="é" * 100)] * 3},
+        {"raw": b"A: b\n" + b"\n" * 20_000},
+    ],
+)
+def test_the_estimate_of_the_size_covers_large_fields(fields: dict[str, Any]) -> None:
+    message = Message(**{**BASE, "text": "t", **fields})
+
+    assert message.size() >= len(mime.render(message))
