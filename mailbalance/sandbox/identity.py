@@ -15,7 +15,10 @@ from typing import Any
 
 from mailbalance.sandbox.reading import mime_variables
 
-_FOLD = re.compile(r"\r\n(?=[ \t])")
+#: By API a message may come with bare LF, as much of Python writes it; SES takes it.
+_END = re.compile(r"\r?\n")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 
 
 def identify(
@@ -30,8 +33,8 @@ def identify(
 
 def mime_fields(raw: bytes) -> list[tuple[str, str]]:
     """The header fields of a MIME message, unfolded and undecoded."""
-    head = raw.partition(b"\r\n\r\n")[0].decode("latin-1")
-    lines = (line.partition(":") for line in _FOLD.sub("", head).split("\r\n"))
+    head = _EMPTY_LINE.split(raw, maxsplit=1)[0].decode("latin-1")
+    lines = (line.partition(":") for line in _END.split(_FOLD.sub("", head)))
     return [(name.strip(), value.strip()) for name, _, value in lines]
 
 

@@ -1,0 +1,158 @@
+"""django-ses and django-anymail, as published, on top of an installed drop-in."""
+
+from __future__ import annotations
+
+import email
+import importlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
+
+from mailbalance import Mailer, dropin
+from mailbalance.sandbox import Sandbox
+
+DJANGO_SES = "django_ses.SESBackend"
+ANYMAIL = "anymail.backends.amazon_ses.EmailBackend"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def configured() -> None:
+    """Django can be configured once in a process."""
+    if not settings.configured:
+        settings.configure(DEFAULT_FROM_EMAIL="shop@example.com", USE_TZ=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            django.setup()
+    importlib.import_module("django_ses")
+
+
+@pytest.fixture
+def at(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Points both frameworks at the local sandbox, and installs a mailer."""
+    keys, url = box.credentials, box.urls()["ses"]
+    client = {
+        "region_name": keys.region,
+        "aws_access_key_id": keys.access_key,
+        "aws_secret_access_key": keys.secret_key,
+        "endpoint_url": url,
+    }
+    for name, value in {
+        "AWS_SES_REGION_NAME": keys.region,
+        "AWS_SES_REGION_ENDPOINT_URL": url,
+        "AWS_SES_ACCESS_KEY_ID": keys.access_key,
+        "AWS_SES_SECRET_ACCESS_KEY": keys.secret_key,
+        "USE_SES_V2": True,
+        "ANYMAIL": {"AMAZON_SES_CLIENT_PARAMS": client},
+    }.items():
+        monkeypatch.setattr(settings, name, value, raising=False)
+    importlib.import_module("django_ses").cached_rate_limits.clear()
+    mailers: list[Mailer] = []
+
+    def install(split: str) -> None:
+        mailers.append(Mailer.from_env(box.environ(split)))
+        dropin.install(mailers[-1])
+
+    yield install
+    dropin.uninstall()
+    for mailer in mailers:
+        mailer.close()
+
+
+def mail() -> EmailMultiAlternatives:
+    made = EmailMultiAlternatives(
+        "Grüße", "Hallo", "Shop <shop@example.com>", ["ana@example.com"],
+        bcc=["hidden@example.com"],
+    )  # fmt: skip
+    made.attach_alternative("<p>Hallo</p>", "text/html")
+    made.attach("a.txt", "one", "text/plain")
+    return made
+
+
+@pytest.mark.parametrize("split", ["ses=100", "mailtrap=100", "ses=60,mailtrap=40"])
+@pytest.mark.parametrize("backend", [DJANGO_SES, ANYMAIL])
+def test_a_framework_sends_through_the_mailer(
+    backend: str, split: str, at: Any, box: Sandbox
+) -> None:
+    at(split)
+
+    sent = get_connection(backend).send_messages([mail() for _ in range(5)])
+
+    assert sent == 5
+    counts = box.counts()
+    weights = dict(part.split("=") for part in split.split(","))
+    assert counts["ses"].accepted == 5 * int(weights.get("ses", "0")) // 100
+    assert counts["mailtrap"].accepted == 5 * int(weights.get("mailtrap", "0")) // 100
+
+
+@pytest.mark.parametrize("backend", [DJANGO_SES, ANYMAIL])
+def test_both_sides_get_the_same_mail(backend: str, at: Any, box: Sandbox) -> None:
+    at("ses=50,mailtrap=50")
+
+    get_connection(backend).send_messages([mail(), mail()])
+
+    by_ses, by_mailtrap = (box.messages(door)[0].parsed for door in ("ses", "mailtrap"))
+    for name in ("subject", "text", "html"):
+        assert getattr(by_ses, name).strip() == getattr(by_mailtrap, name).strip()
+    recipients = [set(each.recipients) for each in box.messages()]
+    assert recipients == [{"ana@example.com", "hidden@example.com"}] * 2
+
+
+@pytest.mark.parametrize("split", ["ses=100", "mailtrap=100"])
+def test_django_ses_notes_the_ids(split: str, at: Any) -> None:
+    at(split)
+    message = mail()
+
+    get_connection(DJANGO_SES).send_messages([message])
+
+    assert message.extra_headers["status"] == 200
+    assert message.extra_headers["message_id"].endswith("-000000")
+    assert message.extra_headers["request_id"]
+
+
+@pytest.mark.parametrize("split", ["ses=100", "mailtrap=100"])
+def test_anymail_reports_what_was_queued(split: str, at: Any) -> None:
+    at(split)
+    message: Any = mail()
+    message.tags = ["welcome"]
+    message.metadata = {"order": "7"}
+
+    get_connection(ANYMAIL).send_messages([message])
+
+    assert message.anymail_status.status == {"queued"}
+    assert message.anymail_status.message_id.endswith("-000000")
+
+
+def test_anymail_raises_its_own_error_for_ours(at: Any, box: Sandbox) -> None:
+    from anymail.exceptions import AnymailAPIError
+
+    at("mailtrap=100")
+    box.fault("mailtrap", "reject", text="never")
+
+    with pytest.raises(AnymailAPIError, match="never"):
+        get_connection(ANYMAIL).send_messages([mail()])
+
+
+def test_the_raw_mime_reaches_ses_as_the_framework_made_it(
+    at: Any, box: Sandbox
+) -> None:
+    at("ses=100")
+
+    get_connection(DJANGO_SES).send_messages(
+        [EmailMessage("x", "y", "shop@example.com", ["ana@example.com"])]
+    )
+
+    stored = email.message_from_bytes(_raw(box))
+    assert stored["Subject"] == "x"
+
+
+def _raw(box: Sandbox) -> bytes:
+    import base64
+    import json
+
+    content = json.loads(box.messages("ses")[0].raw)["Content"]
+    return base64.b64decode(content["Raw"]["Data"])
