@@ -7,6 +7,7 @@ real mail writes them. What must not: judging; ``fault_of`` knows what SES refus
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from mailbalance.dropin.calls.draft import Draft
@@ -20,8 +21,12 @@ LISTS = {"ToAddresses": "to", "CcAddresses": "cc", "BccAddresses": "bcc"}
 UNREADABLE = "it cannot be read as one address, so no other provider can be given it"
 
 
+@lru_cache(maxsize=1024)
 def read(text: str) -> Address | None:
-    """Read one address, or give ``None`` when it is none, or several."""
+    """Read one address, or give ``None`` when it is none, or several.
+
+    The few senders of an application come again with every call.
+    """
     try:
         return Address.parse(text)
     except MessageError:

@@ -111,20 +111,23 @@ class Draft:
 
     def stub(self) -> Message:
         """Give a message that says nothing but who it concerns."""
-        kept = {name: self.fields[name] for name in _KEPT if name in self.fields}
+        kept = {name: value for name in _KEPT if (value := self._people(name))}
         reasons = tuple(map(str, self.reasons))
         return Message(**kept, raw=_NOTHING, unrepresented=reasons)
+
+    def _people(self, name: str) -> Any:
+        return self.fields.get(name) or getattr(self.base, name, None)
 
     def _written_envelope(self) -> Envelope:
         """Give the envelope with what cannot be read left as it was written."""
         if self.envelope is not None:
             return self.envelope
-        shown = [self.fields.get(name, ()) for name in ("to", "cc", "bcc")]
+        shown = [self._people(name) or () for name in ("to", "cc", "bcc")]
         emails = [address.email for group in shown for address in group]
         recipients = tuple(dict.fromkeys([*emails, *self.unread]))
         if not recipients:
             self._refuse_nobody()
-        sender = self.fields.get("from_")
+        sender = self._people("from_")
         return Envelope(sender.email if sender else self.sender, recipients)
 
     def _refuse_nobody(self) -> NoReturn:

@@ -85,7 +85,13 @@ def _v1_composed(operation: str, params: Params) -> Iterator[Found]:
     if operation == "SendEmail":
         yield from content.simple(params.get("Message") or {}, content.MOST_V1)
     else:
+        yield from _v1_template(params)
         yield from content.data(params.get("TemplateData"))
+
+
+def _v1_template(params: Params) -> Iterator[Found]:
+    if not (params.get("Template") or params.get("TemplateArn")):
+        yield Found("The template name must be specified.")
 
 
 def _v1_raw(params: Params) -> Iterator[Found]:
@@ -169,6 +175,8 @@ def _bulk(service: str, params: Params) -> Iterator[Found]:
         if "Template" not in body:
             yield Found("DefaultContent must have a Template.")
         yield from content.template(body.get("Template") or {})
+    else:
+        yield from _v1_template(params)
     yield from content.data(params.get("DefaultTemplateData"))
     for entry in entries:
         yield from _bulk_entry(entry)

@@ -9,7 +9,7 @@ Paths are botocore's, with ``[]`` for the members of a list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -232,8 +232,33 @@ def given(params: Mapping[str, Any]) -> dict[str, None]:
 
 def unknown(service: str, operation: str, params: Mapping[str, Any]) -> list[str]:
     """Give the parameters that the table does not know."""
+    if _within(params, _TREES[service, operation]):
+        return []
     known = TABLE[service, operation]
     return [path for path in given(params) if path not in known]
+
+
+def _within(value: Any, tree: Mapping[str, Any]) -> bool:
+    """Whether the table knows all of it; asked for every call, so in plain loops."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            below = tree.get(name)
+            if below is None or (below and not _within(inner, below)):
+                return False
+        return True
+    return all(_within(each, tree) for each in value)
+
+
+def _tree(paths: Iterable[str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path in paths:
+        below = tree
+        for name in path.replace("[]", "").split("."):
+            below = below.setdefault(name, {})
+    return tree
+
+
+_TREES = {operation: _tree(rules) for operation, rules in TABLE.items()}
 
 
 def _leaves(value: Any, path: str) -> Iterator[str]:

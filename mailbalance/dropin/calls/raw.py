@@ -91,9 +91,8 @@ def read_v2_authors(draft: Draft, params: Mapping[str, Any]) -> None:
     replies = params.get("ReplyToAddresses") or ()
     addresses.read_replies(draft, replies, "ReplyToAddresses")
     for name in ("from_", "reply_to"):
-        if draft.base is not None and draft.fields.get(name) == getattr(
-            draft.base, name
-        ):
+        said = getattr(draft.base, name, None)
+        if name in draft.fields and draft.fields[name] == said:
             del draft.fields[name]
 
 

@@ -42,9 +42,11 @@ ONLY_SES = {
 def read_settings(draft: Draft, params: Mapping[str, Any]) -> None:
     """Read every option a call may have."""
     for name, option in _OPTIONS.items():
-        draft.option(option, params.get(name), name)
+        if name in params:
+            draft.option(option, params[name], name)
     for name in _FEEDBACK:
-        _feedback(draft, params.get(name), name)
+        if params.get(name):
+            _feedback(draft, params[name], name)
     management = params.get("ListManagementOptions") or {}
     for name, option in _LIST.items():
         draft.option(option, management.get(name), f"ListManagementOptions.{name}")
@@ -58,14 +60,11 @@ def read_settings(draft: Draft, params: Mapping[str, Any]) -> None:
 def keep_what_only_ses_can(draft: Draft) -> None:
     """Keep a message on SES whose options no other provider can honour."""
     options = draft.fields.get("ses", {})
-    for name, why in ONLY_SES.items():
-        if options.get(name) not in (None, ""):
-            draft.keep(draft.places.get(f"ses.{name}", f"ses.{name}"), why)
+    for name in ONLY_SES.keys() & options.keys():
+        draft.keep(draft.places.get(f"ses.{name}", f"ses.{name}"), ONLY_SES[name])
 
 
-def _feedback(draft: Draft, text: str | None, place: str) -> None:
-    if not text:
-        return
+def _feedback(draft: Draft, text: str, place: str) -> None:
     address = addresses.read(text)
     if address is None:
         draft.keep(place, addresses.UNREADABLE)

@@ -48,6 +48,10 @@ def read_stored(
         templates: SES names, or ARNs, with the ids of Mailtrap's twins.
     """
     known = template.arn or template.name or ""
+    if not known:
+        draft.keep(template.place, "it names no template")
+        draft.wordless = True
+        return
     option = "template_arn" if template.arn else "template_name"
     draft.option(option, known, template.place)
     draft.places["ses"] = draft.places["mailtrap"] = template.place
