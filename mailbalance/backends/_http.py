@@ -1,7 +1,7 @@
 """What both API backends do with replies and previews, whoever the provider is.
 
-What lives here: verdicts and the rules that find them, lenient reading of error bodies,
-``Retry-After``, scrubbing, masking. What must not: one provider's codes or fields, I/O.
+What lives here: verdicts and the rules that find them, previews, the check of base URLs.
+What must not: one provider's codes or fields, reading a reply (``_answers``), I/O.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mailbalance.backends import _answers as answers
 from mailbalance.errors import (
     ConfigError,
     DeliveryError,
@@ -31,12 +30,6 @@ from mailbalance.wire.tls import client_context
 if TYPE_CHECKING:
     from mailbalance.errors import Scope
     from mailbalance.wire.http import HttpRequest, HttpResponse
-
-#: Characters of a provider's text that an error may carry.
-LONGEST_DETAIL = 500
-
-#: Seconds that a provider's ``Retry-After`` is believed; more is taken for a mistake.
-LONGEST_WAIT = 600.0
 
 #: Characters of a string in a preview; attachments are longer and say nothing.
 _LONGEST_SHOWN = 2000
@@ -120,7 +113,7 @@ def failure(
     what = text or f"HTTP {response.status} without a reason"
     detail = f"{what} ({verdict.hint})" if verdict.hint else what
     facts: dict[str, Any] = {"backend": backend, "phase": "reply", "code": code}
-    facts["retry_after"] = retry_after(response.headers)
+    facts["retry_after"] = answers.retry_after(response.headers)
     if issubclass(verdict.error, UnavailableError):
         facts["scope"] = verdict.scope
     return verdict.error(detail, **facts)
@@ -131,91 +124,30 @@ def encoded(body: Mapping[str, Any]) -> bytes:
     return _ENCODER.encode(body).encode()
 
 
-def decoded(body: bytes) -> Any:
-    """Give a JSON body as Python values, or ``None`` when it is anything else."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def texts(body: bytes) -> str:
-    """Give what an error body says, whatever its form, in one line.
-
-    Lists, mappings, nested or bare strings under ``error``, ``errors`` or ``message``;
-    text that is no JSON; the readable part of HTML.
-    """
-    value = decoded(body)
-    if value is None and body.strip() != b"null":
-        plain = re.sub(
-            r"<(style|script)\b.*?</\1>|<[^>]*>", " ", _as_text(body), flags=re.S
-        )
-        return " ".join(plain.split())
-    if isinstance(value, Mapping):
-        low = {str(key).lower(): item for key, item in value.items()}
-        named = [low[key] for key in ("errors", "error", "message") if low.get(key)]
-        value = named or [item for key, item in low.items() if key != "success"]
-    return "; ".join(dict.fromkeys(_strings(value, 0)))
-
-
-def scrubbed(text: str, secrets: Iterable[str | None]) -> str:
-    """Cut a provider's text to a decent length, without secrets or control characters."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    short = printable[:LONGEST_DETAIL]
-    return short if len(printable) <= LONGEST_DETAIL else f"{short[:-3]}..."
-
-
-def retry_after(
-    headers: Mapping[str, str], now: datetime | None = None
-) -> float | None:
-    """Give the seconds a provider asks to wait, or ``None``.
-
-    Source: RFC 9110 section 10.2.3 (seconds or a date); ``x-amz-retry-after`` counts
-    milliseconds (AWS SDK reference, "Retry behavior"). A value that makes no sense is
-    ignored, and none is believed beyond ``LONGEST_WAIT``.
-    """
-    amazon, plain = headers.get("x-amz-retry-after", ""), headers.get("retry-after", "")
-    if re.fullmatch(r"[0-9]{1,12}", amazon.strip()):
-        seconds = int(amazon) / 1000
-    elif re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", plain.strip()):
-        seconds = float(plain)
-    elif (date := _date(plain)) is not None:
-        seconds = max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
-    else:
-        return None
-    return min(seconds, LONGEST_WAIT)
-
-
-def clock_skew(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Give the seconds by which our clock runs ahead of the server's, if it says."""
-    date = _date(headers.get("date", ""))
-    return None if date is None else (now - date).total_seconds()
-
-
 def shown(request: HttpRequest) -> str:
     """Show a request as it would be sent: secrets masked, long contents shortened."""
     headers = framed(request, host=True).items()
     lines = [f"{request.method} {request.url}"]
     lines += [f"{name}: {_masked(name, text)}" for name, text in headers]
-    body = json.dumps(_shortened(decoded(request.body)), indent=2, ensure_ascii=False)
+    body = json.dumps(
+        _shortened(answers.decoded(request.body)), indent=2, ensure_ascii=False
+    )
     return "\n".join([*lines, "", body])
 
 
 def plaintext_problem(url: str, where: str) -> str | None:
     """Say why a base URL cannot be used, or ``None``; ``where`` names what to change."""
+    no_url = f"{where} is no URL that begins with https://"
     try:
         parts = urlsplit(url)
-        complete = parts.port != 0 and parts.hostname is not None
+        port = parts.port
     except ValueError:
-        complete = False
-    if not complete or parts.scheme not in {"http", "https"}:
-        return f"{where} is no URL that begins with https://"
+        return no_url
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        return no_url
     if parts.username is not None or parts.query or parts.fragment:
         return f"{where} may hold a host, a port and a path only"
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         return f"{where} is plaintext to another machine; use https://"
     return None
 
@@ -251,31 +183,6 @@ def check_base(
 def with_hint(verdict: Verdict, hint: str) -> Verdict:
     """Give the same verdict with a hint."""
     return replace(verdict, hint=hint)
-
-
-def _as_text(body: bytes) -> str:
-    return body[: 8 * LONGEST_DETAIL].decode("utf-8", "replace")
-
-
-def _strings(value: Any, depth: int) -> Iterable[str]:
-    """Walk any JSON for its strings; a mapping's keys name what they are about."""
-    if isinstance(value, str):
-        yield " ".join(value.split())
-    elif isinstance(value, Mapping) and depth < 5:
-        for key, item in value.items():
-            for text in _strings(item, depth + 1):
-                yield text if key in {"base", "message", "error"} else f"{key} {text}"
-    elif isinstance(value, list) and depth < 5:
-        for item in value:
-            yield from _strings(item, depth + 1)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def _masked(name: str, value: str) -> str:

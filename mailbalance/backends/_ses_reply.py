@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.backend import Receipt
-from mailbalance.backends import _http
+from mailbalance.backends import _answers, _http
 from mailbalance.backends._ses_errors import Facts, classify
 from mailbalance.errors import UnknownOutcomeError
 
@@ -31,7 +31,7 @@ def receipt(
     """Judge a reply: only 200 with a MessageId is a success (botocore takes less)."""
     if response.status != 200:
         raise _error(backend, response, message, envelope, keys)
-    reply = _http.decoded(response.body)
+    reply = _answers.decoded(response.body)
     provider_id = reply.get("MessageId") if isinstance(reply, dict) else None
     if not isinstance(provider_id, str) or not provider_id:
         raise UnknownOutcomeError(
@@ -58,14 +58,14 @@ def _error(
     keys: Keys,
 ) -> DeliveryError:
     code = error_code(response)
-    text = _http.scrubbed(
-        _http.texts(response.body), (keys.secret_key, keys.token, keys.access_key)
+    text = _answers.scrubbed(
+        _answers.texts(response.body), (keys.secret_key, keys.token, keys.access_key)
     )
     ses = message.ses
     named = ses.template_name, ses.template_arn, ses.configuration_set, ses.tenant
     facts = Facts(envelope.sender, envelope.recipients, any((*named, ses.contact_list)))
     verdict = classify(response.status, code, text, facts)
-    skew = _http.clock_skew(response.headers, datetime.now(UTC))
+    skew = _answers.clock_skew(response.headers, datetime.now(UTC))
     if "clock" in verdict.hint and skew is not None:
         verdict = _http.with_hint(verdict, f"{verdict.hint}: it is {skew:+.0f} s off")
     return _http.failure(
@@ -85,7 +85,7 @@ def error_code(response: HttpResponse) -> str:
     """
     found: Any = response.headers.get("x-amzn-errortype")
     if not found:
-        reply = _http.decoded(response.body)
+        reply = _answers.decoded(response.body)
         fields = reply if isinstance(reply, dict) else {}
         found = fields.get("__type") or fields.get("code") or fields.get("Code")
     if not isinstance(found, str):

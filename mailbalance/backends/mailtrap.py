@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mailbalance.backend import Limits, Receipt
-from mailbalance.backends import _http
+from mailbalance.backends import _answers, _http
 from mailbalance.backends._mailtrap_errors import RULES
 from mailbalance.backends._mailtrap_request import LIMITS, reason_against, request_body
 from mailbalance.errors import ConfigError, UnknownOutcomeError
@@ -194,11 +194,11 @@ class MailtrapBackend:
         """Judge a reply: only 200 with ``success: true`` is one; ids may be missing."""
         if not 200 <= response.status < 300:
             raise self._error(response)
-        reply = _http.decoded(response.body)
+        reply = _answers.decoded(response.body)
         if response.status != 200 or not _is_success(reply):
             raise UnknownOutcomeError(
                 f"Mailtrap said {response.status} without success: "
-                f"{_http.scrubbed(_http.texts(response.body), [self._token])}",
+                f"{_answers.scrubbed(_answers.texts(response.body), [self._token])}",
                 likely=None if _says_failure(reply) else "accepted",
                 backend=self._name,
                 phase="reply",
@@ -213,7 +213,7 @@ class MailtrapBackend:
         )
 
     def _error(self, response: HttpResponse) -> Exception:
-        text = _http.scrubbed(_http.texts(response.body), [self._token])
+        text = _answers.scrubbed(_answers.texts(response.body), [self._token])
         verdict = _http.judge(RULES, response.status, "", text)
         return _http.failure(
             verdict,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbalance import ConfigError
-from mailbalance.backends import _http
+from mailbalance.backends import _answers, _http
 from mailbalance.wire.http import HttpRequest
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -42,7 +42,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     ],
 )
 def test_every_form_of_error_body_is_read(body, text):
-    assert _http.texts(body) == text
+    assert _answers.texts(body) == text
 
 
 _json = st.recursive(
@@ -53,7 +53,7 @@ _json = st.recursive(
 
 @given(st.one_of(st.binary(), _json.map(lambda value: json.dumps(value).encode())))
 def test_no_body_can_break_the_reader(body):
-    assert len(_http.scrubbed(_http.texts(body), [])) <= 500
+    assert len(_answers.scrubbed(_answers.texts(body), [])) <= 500
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_no_body_can_break_the_reader(body):
     ],
 )
 def test_a_wait_is_read_in_seconds_or_as_a_date(headers, seconds):
-    assert _http.retry_after(headers, NOW) == seconds
+    assert _answers.retry_after(headers, NOW) == seconds
 
 
 @given(st.text())
 def test_no_wait_can_break_the_reader(text):
-    found = _http.retry_after({"retry-after": text, "x-amz-retry-after": text}, NOW)
+    found = _answers.retry_after({"retry-after": text, "x-amz-retry-after": text}, NOW)
 
     assert found is None or 0 <= found <= 600
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import ssl
 
 import httpx
 import httpx2
 import pytest
+import trustme
 
 from mailbalance import (
     Attachment,
@@ -61,7 +63,7 @@ def how(request):
 
 def backend(peer=None, **options):
     given = {"region": "eu-west-1", "access_key": "AKIA", "secret_key": SECRET}
-    given["endpoint"] = peer.url("") if peer else None
+    given |= {"endpoint": peer.url("")} if peer else {}
     return SesBackend(**(given | options))
 
 
@@ -166,6 +168,20 @@ def test_nobody_at_the_endpoint_is_trouble_that_may_pass(how):
 
     with pytest.raises(TransientError):
         how(backend(peer), note())
+
+
+def test_the_ca_bundle_of_aws_is_trusted(how, tmp_path):
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(server)
+    environ = {"AWS_CA_BUNDLE": str(tmp_path / "ca.pem")}
+
+    with Peer((answering(200, OK),), tls=server) as peer:
+        endpoint = peer.url("", host="localhost")
+        found = how(backend(endpoint=endpoint, environ=environ), note())
+
+    assert found.outcome == "accepted"
 
 
 @pytest.mark.parametrize("family", [httpx2, httpx])
