@@ -23,7 +23,7 @@ from mailbalance.dropin.replies import refusal
 from mailbalance.dropin.single import send_one, send_unread
 from mailbalance.dropin.stand_ins import uses_ses
 from mailbalance.dropin.templates import templates_for
-from mailbalance.dropin.words import HTTP_STATUS, WORDS
+from mailbalance.dropin.words import BULK, HTTP_STATUS
 from mailbalance.errors import MessageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Hooks:
             call = read_call(
                 self._service, operation, own.params, templates=templates_for(mailer)
             )
-            if WORDS[self._service].entries in own.params:
+            if operation in BULK:
                 return send_many(mailer, call, own, strict=self._strict)
             return send_one(mailer, call.parts[0], own)
         except MessageError as error:

@@ -117,6 +117,9 @@ V2 = Words(
 
 WORDS: Mapping[str, Words] = MappingProxyType({"ses": V1, "sesv2": V2})
 
+#: Operations with entries, each a message. ``SendRawEmail`` has Destinations too.
+BULK = frozenset({"SendBulkTemplatedEmail", "SendBulkEmail"})
+
 #: HTTP statuses of codes that are not 400.
 HTTP_STATUS: Mapping[str, int] = MappingProxyType(
     {
