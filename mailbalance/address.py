@@ -168,13 +168,16 @@ def split(value: str) -> tuple[str, str]:
             )
         return _ESCAPED.sub(r"\1", quoted[0][1:-1]), _inside(rest)
     name, _, rest = text.partition("<")
-    name = name.rstrip(" \t")
+    return _unquoted_name(name.rstrip(" \t"), rest), _inside("<" + rest)
+
+
+def _unquoted_name(name: str, rest: str) -> str:
     decoded, exact = encoded_words.decode(name)
     if not exact:
         raise ValueError("has a name whose encoded words cannot be decoded")
     if decoded == name and (found := _SPECIAL_IN_NAME.search(name)):
         raise ValueError(_fault_in_name(found[0], rest))
-    return decoded, _inside("<" + rest)
+    return decoded
 
 
 def _inside(angle: str) -> str:
