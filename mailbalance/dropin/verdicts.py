@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as aws
 
-from mailbalance.backends import _http
+from mailbalance.backends import _answers, _http
 from mailbalance.backends._ses_errors import Facts, classify
 from mailbalance.dropin.words import HTTP_STATUS, SYNONYMS, WORDS
 from mailbalance.errors import (
@@ -133,7 +133,7 @@ def _judged(
         HttpResponse(status, low, b""),
         backend=backend,
         code=code or str(status),
-        text=_http.scrubbed(text, ()),
+        text=_answers.scrubbed(text, ()),
     )
 
 
