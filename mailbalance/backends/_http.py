@@ -40,10 +40,6 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SECRET = frozenset({"authorization", "api-token", "x-amz-security-token"})
 
 
-#: Part of making an error, so it is found here too.
-scrubbed = answers.scrubbed
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What an error reply means.
