@@ -18,6 +18,7 @@ _OPEN = {
     "MAILBALANCE_TIMEOUT": "seconds for one send, every try included",
     "MAILBALANCE_MAX_ATTEMPTS": "tries for one message at most",
     "MAILBALANCE_UNKNOWN": "after a lost reply: raise, or retry (may deliver twice)",
+    "MAILBALANCE_TEMPLATES": "file: Mailtrap's UUID of each SES template with a twin",
     "MAILTRAP_STREAM": "Mailtrap's stream for messages that name none",
     "MAILTRAP_USE_SANDBOX": "1 sends to the Mailtrap Sandbox instead",
     "MAILTRAP_SANDBOX_ID": "which Mailtrap Sandbox",

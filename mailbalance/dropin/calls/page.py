@@ -15,19 +15,18 @@ from mailbalance.dropin.calls.parameters import TABLE
 _HEAD = """\
 # What becomes of each boto3 parameter
 
-Code that calls boto3's SES clients keeps calling them; the drop-in sends some of the
-messages by Mailtrap. SES always gets the call exactly as it was made. This page says what
-becomes of each parameter when Mailtrap carries the message instead:
+Code that calls boto3's SES clients keeps calling them; the drop-in sends some by Mailtrap.
+SES always gets the call exactly as it was made.
+This page says what becomes of each parameter when Mailtrap carries the message instead:
 
 * **carried**: Mailtrap gets it as it is;
 * **translated**: Mailtrap gets it in its own form;
-* **not needed**: it asks SES for something that has no meaning elsewhere, and changes
-  nothing that a recipient sees;
+* **not needed**: it has no meaning elsewhere, and readers see no difference;
 * **stays on SES**: only SES can do it, so a message with it is never sent elsewhere.
 
-Nothing is dropped without a word: a parameter that is not listed here, because botocore
-got it later, keeps the message on SES too. `mailbalance.dropin.explain` prints this table
-for one call, with what is special about it.
+Nothing is dropped without a word.
+A parameter that is not listed, as botocore got it later, keeps the message on SES too.
+`mailbalance.dropin.explain` prints this table for one call, with what is special about it.
 
 <!-- Made from the code by: python -m mailbalance.dropin.calls.page -->
 """

@@ -175,8 +175,8 @@ TABLE: dict[tuple[str, str], dict[str, Rule]] = {
         "FromArn": _ARN,
         "Source": Rule(
             "not needed",
-            "SES mails bounces there; Mailtrap reports them as events (webhooks). From, if "
-            "the message has none",
+            "SES mails bounces there; Mailtrap reports them as events (webhooks); it is "
+            "From if the message has none",
         ),
         "Destinations[]": Rule(
             "carried", "the envelope; without it To, Cc and Bcc count"
