@@ -7,7 +7,7 @@ not: sending, or reading the environment where it was not passed in.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -55,9 +55,10 @@ def make_entries(
         weights = parse_weights((_name(given), weight) for given, weight in pairs)
     except ConfigError as error:
         problems += error.problems
+    idle = {weight.name for weight in weights if weight.idle}
     for given, _ in pairs:
         try:
-            made.append(_make(given, environ))
+            made.append(_make(given, environ, idle))
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -107,10 +108,12 @@ def _name(given: BackendLike) -> str:
     return given if isinstance(given, str) else str(getattr(given, "name", given))
 
 
-def _make(given: BackendLike, environ: Mapping[str, str] | None) -> Backend:
+def _make(
+    given: BackendLike, environ: Mapping[str, str] | None, idle: Container[str]
+) -> Backend:
     if isinstance(given, str):
         found = read_backend(given, os.environ if environ is None else environ)
-        return make_backend(_with_chain(found))
+        return make_backend(_with_chain(replace(found, idle=given in idle)))
     if not isinstance(given, Backend):
         kind = type(given).__name__
         raise ConfigError(f"split: a {kind} is neither a name nor a backend")

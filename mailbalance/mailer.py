@@ -28,6 +28,7 @@ from mailbalance.message import Address, Envelope, Message
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Route, Router, Share
 from mailbalance.routing.route import NOBODY
+from mailbalance.under_way import UnderWay
 
 if TYPE_CHECKING:
     from typing import Self
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 class Mailer:
     """Sends each message through one of several backends, split exactly by weight.
 
-    Safe to use from many threads and many tasks at once, and after a fork. Connections are
-    opened when first needed and kept; close the mailer, or use it as a context manager.
+    Safe for many threads and tasks at once, and after a fork. Connections are opened when
+    first needed and kept; close the mailer, or use it as a context manager.
 
     Args:
         split: Backends and weights. A backend is a name (configured by the environment, as
@@ -83,7 +84,7 @@ class Mailer:
         self.router = Router(make_entries(split.items(), environ), unit=unit)
         self.timing = timing or Timing()
         self._detached: Detached = set()
-        self._closed = False
+        self._under_way = UnderWay()
 
     @classmethod
     def from_env(
@@ -170,15 +171,18 @@ class Mailer:
     ) -> Receipt:
         """Do as ``send`` does, without blocking the event loop.
 
-        Cancelling it before the message was handed over stops it. Cancelling it later does
-        not recall the message: the attempt finishes on its own and observers are told.
+        Cancelled before the message was handed over, it stops. Cancelled later, it cannot
+        recall it: the attempt finishes on its own and observers are told.
         """
         job = self.begin(self.take(message, **fields), via=via, envelope=envelope)
+        self._under_way.abegin(job)
         try:
             receipt = await arun(job, self.timing.asleep)
         except DeliveryError as error:
             job.failed(error)
             raise
+        finally:
+            self._under_way.aend(job)
         job.accepted(receipt)
         return receipt
 
@@ -208,20 +212,26 @@ class Mailer:
         return shown
 
     def close(self) -> None:
-        """Close the connections that sync sends opened; the mailer cannot send again."""
-        self._closed = True
+        """Take no more messages, let those of other threads end, and close connections.
+
+        Blocks for at most about ``policy.timeout`` seconds: cutting a message off in the
+        middle would leave its outcome unknown.
+        """
+        self._under_way.close(self.policy.timeout)
         for backend in self.backends.values():
             backend.close()
 
     async def aclose(self) -> None:
-        """Wait for attempts whose callers have gone, then close every connection."""
-        self._closed = True
+        """Do as ``close`` does for this event loop, detached attempts included."""
+        self._under_way.closed = True
         loop = asyncio.get_running_loop()
-        ours = [task for task in self._detached if task.get_loop() is loop]
-        await asyncio.gather(*ours, return_exceptions=True)
+        detached = [task for task in self._detached if task.get_loop() is loop]
+        await asyncio.gather(
+            *detached, *self._under_way.tasks(), return_exceptions=True
+        )
         for backend in self.backends.values():
             await backend.aclose()
-        self.close()
+        await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -263,7 +273,7 @@ class Mailer:
             stand_ins: Backends that act for this message in place of those of the same
                 name.
         """
-        if self._closed:
+        if self._under_way.closed:
             raise MailError("this mailer was closed; make a new one")
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
         route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
@@ -280,10 +290,13 @@ class Mailer:
 
     def finish(self, job: Job) -> Receipt:
         """Send what was begun, and wait; raises what ``send`` raises."""
+        self._under_way.begin(job)
         try:
             receipt = run(job, self.timing.sleep)
         except DeliveryError as error:
             job.failed(error)
             raise
+        finally:
+            self._under_way.end(job)
         job.accepted(receipt)
         return receipt

@@ -137,9 +137,23 @@ class SesBackend:
             )
         except ConfigError as error:
             raise ConfigError([*problems, *error.problems]) from None
+        if not (endpoint or settings.idle):
+            problems += made.lacks()
         if problems:
             raise ConfigError(problems)
         return made
+
+    def lacks(self) -> list[str]:
+        """Say what is missing that can be known without asking anybody: the region.
+
+        A split with one side that cannot work would send everything by the other, and
+        nobody would notice. Keys may come from a role, so that only a send can tell.
+        """
+        try:
+            self._aws.region()
+        except DeliveryError as error:
+            return [f"{self._name}: {error.detail}"]
+        return []
 
     @property
     def name(self) -> str:

@@ -39,6 +39,7 @@ class BackendSettings:
     secret: SecretStr | None = field(default=None, repr=False)
     options: Mapping[str, str] = FrozenDict()
     environ: Mapping[str, str] | None = field(default=None, repr=False)
+    idle: bool = False
 
     def unknown_options(self, known: Iterable[str]) -> list[str]:
         """Give one sentence for each option that this kind of backend does not have."""

@@ -6,7 +6,7 @@ passed in, and what is passed in is all there is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -72,9 +72,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if not written:
         raise ConfigError(_CHOICES)
     problems = Problems()
+    nothing: tuple[Weight, ...] = ()
+    split = problems.of(parse_split, written, default=nothing)
+    idle = {weight.name for weight in split if weight.idle}
     settings = Settings(
-        split=problems.of(parse_split, written, default=()),
-        backends=tuple(_backends(split_names(written), environ, problems)),
+        split=split,
+        backends=tuple(_backends(split_names(written), idle, environ, problems)),
         from_=sender(environ, "MAILBALANCE_FROM", problems),
         reply_to=addresses(environ, "MAILBALANCE_REPLY_TO", problems),
         timeout=positive(environ, "MAILBALANCE_TIMEOUT", problems),
@@ -88,11 +91,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _backends(
-    names: Iterable[str], environ: Mapping[str, str], problems: Problems
+    names: Iterable[str],
+    idle: Container[str],
+    environ: Mapping[str, str],
+    problems: Problems,
 ) -> Iterator[BackendSettings]:
     for name in names:
         try:
-            yield read_backend(name, environ)
+            yield replace(read_backend(name, environ), idle=name in idle)
         except ConfigError as error:
             problems += error.problems
 

@@ -39,6 +39,11 @@ class Weight:
     value: Fraction
     backup: bool = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether it carries nothing, not even in need."""
+        return not self.backup and self.value == 0
+
 
 def parse_split(text: str, *, source: str = "MAILBALANCE_SPLIT") -> tuple[Weight, ...]:
     """Read a split as written in an environment variable.

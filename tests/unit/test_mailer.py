@@ -277,6 +277,52 @@ def test_an_async_mailer_closes_too():
         asyncio.run(use()).send(**NOTE)
 
 
+class Held(MemoryBackend):
+    """Sends only when it is let go."""
+
+    def __init__(self):
+        super().__init__("held")
+        self.started, self.go = threading.Event(), threading.Event()
+
+    def send(self, message, envelope, *, timeout):
+        self.started.set()
+        self.go.wait(timeout)
+        return super().send(message, envelope, timeout=timeout)
+
+    def close(self):
+        self.sent_when_closed = len(self.sent)
+
+
+def test_closing_waits_for_the_sends_of_other_threads():
+    held = Held()
+    mailer = Mailer({held: 1})
+    sender = threading.Thread(target=mailer.send, kwargs=NOTE)
+    sender.start()
+    held.started.wait(5)
+    closer = threading.Thread(target=mailer.close)
+    closer.start()
+
+    held.go.set()
+    closer.join()
+    sender.join()
+
+    assert held.sent_when_closed == 1
+
+
+def test_closing_waits_for_the_sends_of_other_tasks():
+    async def story():
+        slow = Slow(committed=True)
+        mailer = Mailer({slow: 1})
+        sending = asyncio.create_task(mailer.asend(**NOTE))
+        await slow.started.wait()
+        closing = asyncio.create_task(mailer.aclose())
+        slow.go.set()
+        await closing
+        return sending.done(), len(slow.sent)
+
+    assert asyncio.run(story()) == (True, 1)
+
+
 def test_many_threads_keep_the_split_exact():
     mailer = two()
 
