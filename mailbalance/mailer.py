@@ -101,8 +101,7 @@ class Mailer:
             observers: As for ``Mailer``.
 
         Raises:
-            ConfigError: With every problem found. With no split configured it shows the
-                lines to choose from: a mailer that sends nowhere would lose mail.
+            ConfigError: With every problem found; with no split, the lines to choose from.
         """
         settings = read_settings(os.environ if environ is None else environ)
         weights = ("backup" if w.backup else w.value for w in settings.split)
@@ -115,10 +114,8 @@ class Mailer:
         )
 
     def __repr__(self) -> str:
-        shares = ", ".join(
-            f"{s.backend}={'backup' if s.backup else s.weight}" for s in self.split()
-        )
-        return f"<Mailer {shares}>"
+        shares = (f"{s.backend}={s.weight or 'backup'}" for s in self.split())
+        return f"<Mailer {', '.join(shares)}>"
 
     @property
     def backends(self) -> dict[str, Backend]:
@@ -194,7 +191,7 @@ class Mailer:
         via: str | None = None,
         **fields: Any,
     ) -> Route:
-        """Tell where a message would go now, and why, without counting or sending it."""
+        """Tell where a message would go now, and why; nothing is counted or sent."""
         taken = self.take(message, **fields)
         return self.router.preview(taken, Envelope.of(taken), via=via)
 

@@ -373,6 +373,19 @@ def test_a_mailer_is_made_from_the_environment_alone(send):
     assert len(sent.message.reply_to) == 2
 
 
+def test_a_missing_region_is_told_before_anything_is_sent():
+    environ = {"MAILBALANCE_SPLIT": "ses=60,mailtrap=40", "MAILTRAP_API_TOKEN": "T"}
+
+    with pytest.raises(ConfigError, match="ses: no AWS region: set AWS_REGION"):
+        Mailer.from_env(environ)
+
+
+def test_a_backend_of_weight_zero_may_lack_its_region():
+    environ = {"MAILBALANCE_SPLIT": "ses=0,mailtrap=100", "MAILTRAP_API_TOKEN": "T"}
+
+    assert Mailer.from_env(environ).split()[0].weight == 0
+
+
 def test_the_default_mailer_is_made_at_first_use(monkeypatch, capsys):
     monkeypatch.setattr("mailbalance.default._default", None)
     monkeypatch.setenv("MAILBALANCE_SPLIT", "console=100")
