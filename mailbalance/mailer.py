@@ -114,8 +114,10 @@ class Mailer:
         )
 
     def __repr__(self) -> str:
-        shares = (f"{s.backend}={s.weight or 'backup'}" for s in self.split())
-        return f"<Mailer {', '.join(shares)}>"
+        said = (
+            f"{s.backend}={'backup' if s.backup else s.weight}" for s in self.split()
+        )
+        return f"<Mailer {', '.join(said)}>"
 
     @property
     def backends(self) -> dict[str, Backend]:
