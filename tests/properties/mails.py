@@ -16,19 +16,34 @@ from mailbalance.message import Address, Attachment, Message
 fewer = settings(max_examples=settings.default.max_examples // 2)
 
 _ANY = st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp"))
-_TRICKY = ["=?utf-8?q?a?=", "=?", "?=", '"', "\\", ",", "<b@x.com>", "a  b", "é" * 40, "x" * 90]
+_TRICKY = [
+    "=?utf-8?q?a?=",
+    "=?",
+    "?=",
+    '"',
+    "\\",
+    ",",
+    "<b@x.com>",
+    "a  b",
+    "é" * 40,
+    "x" * 90,
+]
 _TRICKY += ["(c)", ";", ":", "𝄞", "日本語", "'", " ", "."]
 
 lines = st.one_of(
     st.text(_ANY, max_size=60),
     st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), max_size=120),
-    st.lists(st.sampled_from(_TRICKY) | st.text(_ANY, max_size=5), max_size=12).map("".join),
+    st.lists(st.sampled_from(_TRICKY) | st.text(_ANY, max_size=5), max_size=12).map(
+        "".join
+    ),
 )
 
 bodies = st.one_of(
     st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=200),
     st.lists(
-        st.sampled_from(["a\n", "\r", "é", "--", "=", ".", "\r\n.\r\n", "x" * 1200, " \n", "\t"])
+        st.sampled_from(
+            ["a\n", "\r", "é", "--", "=", ".", "\r\n.\r\n", "x" * 1200, " \n", "\t"]
+        )
     )
     .map("".join)
     .filter(bool),
@@ -37,11 +52,20 @@ bodies = st.one_of(
 
 _ATOM = st.text("abcXYZ019!#$%&'*+/=?^_`{|}~-", min_size=1, max_size=8)
 _LOCAL = st.one_of(
-    st.lists(_ATOM, min_size=1, max_size=4).map(".".join).filter(lambda t: "=?" not in t),
+    st.lists(_ATOM, min_size=1, max_size=4)
+    .map(".".join)
+    .filter(lambda t: "=?" not in t),
     st.text("ab ,@;:()", min_size=1, max_size=6).map(lambda text: f'"{text}"'),
 )
 _DOMAIN = st.sampled_from(
-    ["example.com", "x-y.co", "münchen.example", "faß.de", "例え.テスト", f"{'a' * 63}.net"]
+    [
+        "example.com",
+        "x-y.co",
+        "münchen.example",
+        "faß.de",
+        "例え.テスト",
+        f"{'a' * 63}.net",
+    ]
 )
 addresses = st.builds(
     lambda local, domain, name: Address(email=f"{local}@{domain}", name=name),
@@ -52,18 +76,26 @@ addresses = st.builds(
 
 filenames = (
     st.text(_ANY, min_size=1, max_size=60)
-    .map(lambda name: re.sub("[/\\\\\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]", "", name).strip())
+    .map(
+        lambda name: re.sub(
+            "[/\\\\\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]", "", name
+        ).strip()
+    )
     .filter(lambda name: name not in ("", ".", ".."))
 )
 files = st.builds(
     Attachment,
     content=st.binary(max_size=300),
     filename=filenames,
-    content_type=st.sampled_from(["image/png", "application/pdf", "text/csv; charset=utf-8"]),
+    content_type=st.sampled_from(
+        ["image/png", "application/pdf", "text/csv; charset=utf-8"]
+    ),
 )
 
 header_names = st.sampled_from(["X-One", "X-Two-Three", "Comments", "X-" + "L" * 60])
-urls = st.text("abc/?=&%._-", min_size=1, max_size=300).map(lambda t: f"<https://x.example/{t}>")
+urls = st.text("abc/?=&%._-", min_size=1, max_size=300).map(
+    lambda t: f"<https://x.example/{t}>"
+)
 
 
 @st.composite
@@ -126,7 +158,13 @@ def meant(message: Message) -> Read:
 
 
 _PEOPLE = ("from", "to", "cc", "reply-to")
-_FORM = ("date", "message-id", "mime-version", "content-type", "content-transfer-encoding")
+_FORM = (
+    "date",
+    "message-id",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+)
 
 
 def without_spaces(read: Read) -> Read:
@@ -135,8 +173,12 @@ def without_spaces(read: Read) -> Read:
     The stdlib's parser takes every Unicode space for a separator and may drop it, even
     inside encoded words.
     """
-    people = {k: [("".join(n.split()), e) for n, e in v] for k, v in read.people.items()}
-    headers = {k: ["".join(text.split()) for text in v] for k, v in read.headers.items()}
+    people = {
+        k: [("".join(n.split()), e) for n, e in v] for k, v in read.people.items()
+    }
+    headers = {
+        k: ["".join(text.split()) for text in v] for k, v in read.headers.items()
+    }
     return Read(people, headers, read.bodies, read.files)
 
 
@@ -146,7 +188,9 @@ def read_by_stdlib(data: bytes) -> Read:
     headers: dict[str, list[str]] = {}
     for name, value in mail.items():
         if isinstance(value, AddressHeader):
-            people[name.lower()] = [(a.display_name, a.addr_spec) for a in value.addresses]
+            people[name.lower()] = [
+                (a.display_name, a.addr_spec) for a in value.addresses
+            ]
         elif name.lower() not in _FORM:
             assert isinstance(value, UnstructuredHeader)
             headers.setdefault(name.lower(), []).append(str(value))
@@ -154,7 +198,10 @@ def read_by_stdlib(data: bytes) -> Read:
     for part in mail.walk():
         if part.is_multipart():
             continue
-        name = part["content-disposition"] and part["content-disposition"].params["filename"]
+        name = (
+            part["content-disposition"]
+            and part["content-disposition"].params["filename"]
+        )
         if name is None:
             content = part.get_payload(decode=True).decode()
             read.bodies[part.get_content_subtype()] = unix(content)
@@ -171,7 +218,11 @@ def read_by_rust(data: bytes) -> Read:
     if mail.from_ is not None:
         people["from"] = [mail.from_]
     read = Read(
-        {k: [(a.display_name or "", a.address) for a in v] for k, v in people.items() if v},
+        {
+            k: [(a.display_name or "", a.address) for a in v]
+            for k, v in people.items()
+            if v
+        },
         {
             k.lower(): v
             for k, v in mail.headers.items()
