@@ -65,6 +65,8 @@ _HOMES = {
     "mailbalance.message": ("Address", "Attachment", "Envelope", "Message"),
     "mailbalance.routing": ("Route", "Share"),
 }
+#: Modules that people reach as attributes.
+_MODULES = frozenset({"dropin", "sandbox", "testing"})
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -108,6 +110,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load a public name from its module (PEP 562)."""
+    if name in _MODULES:
+        return import_module(f"mailbalance.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'mailbalance' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

@@ -50,11 +50,16 @@ class Stamp:
 
     Attributes:
         message_id: The Message-ID, with angle brackets.
-        date: The Date header's value.
+        moment: The time of the Date header.
     """
 
     message_id: str
-    date: str
+    moment: datetime
+
+    @property
+    def date(self) -> str:
+        """The Date header's value; an API that writes its own never asks for it."""
+        return mime.date_value(self.moment)
 
 
 class Message(Value):
@@ -261,5 +266,5 @@ def _stamp(message: Message) -> Stamp:
     )
     return Stamp(
         message.message_id or f"<{token_hex(16)}@{domain}>",
-        mime.date_value(message.date or datetime.now(UTC)),
+        message.date or datetime.now(UTC),
     )
