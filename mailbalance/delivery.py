@@ -7,7 +7,7 @@ of any provider or error class; the plan reads facts from the errors (``retry_he
 How to read it: ``plan()`` is a generator. It yields a ``Try`` ("ask this backend, for these
 recipients, after this delay") and is sent what came of it: a ``Receipt`` or a
 ``DeliveryError``. When it is done it yields the final ``Receipt``, or raises. The two
-drivers in ``mailer`` pump it, one with ``time.sleep``, one with ``asyncio.sleep``.
+drivers in ``driver`` pump it, one with ``time.sleep``, one with ``asyncio.sleep``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = Receipt | DeliveryError
 
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """Sent to a plan in place of an answer when nobody waits for the message any more.
+
+    Attributes:
+        answer: What the try under way came to; ``None`` between two tries.
+    """
+
+    answer: Answer | None = None
+
+
 #: tenacity's state wants the loop it belongs to; ours belongs to none.
 _NO_RETRYING = Retrying()
 
@@ -42,8 +54,10 @@ def plan(
     clock: Callable[[], float],
     can_carry: Callable[[Backend, tuple[str, ...]], bool] = lambda *_: True,
     record: list[Attempt] | None = None,
-) -> Generator[Try | Receipt, Answer, None]:
+) -> Generator[Try | Receipt, Answer | CallerGone, None]:
     """Decide the tries for one message, one at a time.
+
+    Sent a ``CallerGone``, it makes no further try and ends with what is known.
 
     Args:
         route: The backends to try, in order.
@@ -67,10 +81,14 @@ def plan(
     standing, delay = story.standings[0], 0.0
     while True:
         left = policy.timeout - (now + delay - story.started)
-        answer = yield Try(standing.backend, story.waiting, delay, left)
+        heard = yield Try(standing.backend, story.waiting, delay, left)
+        gone = isinstance(heard, CallerGone)
+        answer = heard.answer if isinstance(heard, CallerGone) else heard
         began, now = now + delay, clock()
-        story.note(standing, answer, took=max(0.0, now - began), now=now)
-        following = None if story.settled else story.next_try(now, can_carry)
+        if answer is not None:
+            story.note(standing, answer, took=max(0.0, now - began), now=now)
+        over = gone or story.settled
+        following = None if over else story.next_try(now, can_carry)
         if following is None:
             break
         standing, delay = following
@@ -132,6 +150,9 @@ class _Story:
 
     def _note_receipt(self, receipt: Receipt) -> None:
         self.receipts.append(receipt)
+        self.last = (
+            None  # what it says of the deferred is newer than an error before it
+        )
         if not receipt.refused:
             self.waiting, self.settled = (), True
             return
@@ -215,12 +236,14 @@ class _Story:
 
     def _finally_refused(self, accepted: tuple[str, ...]) -> FrozenDict[str, Refusal]:
         """Give the reply for everybody who is not among the accepted."""
-        missing = set(self.everyone).difference(accepted)
-        unsaid = _as_refusal(self.last)
+        replies = dict(self.refused)
+        if self.last is not None:
+            unsaid = Refusal(0, self.last.detail)
+            replies |= dict.fromkeys(self.waiting, unsaid)
         return FrozenDict(
-            (address, self.refused.get(address, unsaid))
+            (address, replies[address])
             for address in self.everyone
-            if address in missing
+            if address not in accepted
         )
 
     def _failure(self) -> DeliveryError:
@@ -228,8 +251,12 @@ class _Story:
         if error is None:  # pragma: no cover - no receipt means an error was noted
             raise AssertionError("a plan ended without an answer")
         error.attempts = tuple(self.attempts)
-        error.refused = dict(self.refused)
         error.accepted = tuple(a for each in self.receipts for a in each.accepted)
+        error.refused = {
+            address: reply
+            for address, reply in self.refused.items()
+            if not reply.temporary and address not in error.accepted
+        }
         if len(self.attempts) > 1:
             error.add_note(f"{len(self.attempts)} attempts: {_summary(self.attempts)}")
         return error
@@ -255,12 +282,6 @@ def _state(
     else:
         state.outcome.set_result(answer)
     return state
-
-
-def _as_refusal(error: DeliveryError | None) -> Refusal:
-    if error is None:
-        return Refusal(0, "not accepted")
-    return Refusal(int(error.code) if error.code.isdigit() else 0, error.detail)
 
 
 def _summary(attempts: list[Attempt]) -> str:

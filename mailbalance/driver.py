@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mailbalance import events
 from mailbalance.backend import Attempt, Backend, Receipt, Try
-from mailbalance.delivery import Answer, plan
+from mailbalance.delivery import Answer, CallerGone, plan
 from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.retry import RetryPolicy
 
@@ -71,7 +71,6 @@ class Job:
         self._router = router
         self._observers = observers
         self._attempts: list[Attempt] = []
-        self._clock = clock
         self.detached = detached
         self.route = route
         self.steps = plan(
@@ -88,7 +87,25 @@ class Job:
         try:
             return self.steps.send(answer)
         finally:
-            self._tell_attempt(self._attempts[-1])
+            self._note(answer, detached=False)
+
+    def leave(self, answer: Answer | None = None) -> None:
+        """End without a caller: make no further try, and tell what is known.
+
+        Args:
+            answer: What the try under way came to; ``None`` between two tries.
+        """
+        end: Try | Receipt | DeliveryError
+        try:
+            end = self.steps.send(CallerGone(answer))
+        except DeliveryError as error:
+            end = error
+        if answer is not None:
+            self._note(answer, detached=True)
+        if isinstance(end, Receipt):
+            self.accepted(end)
+        elif isinstance(end, DeliveryError):
+            self.failed(end)
 
     def envelope(self, recipients: tuple[str, ...]) -> Envelope:
         """Give the envelope for these recipients."""
@@ -118,15 +135,11 @@ class Job:
             raise
 
     def accepted(self, receipt: Receipt) -> None:
-        """Count a message that was accepted, and tell of it."""
-        self._router.carried(receipt.backend, len(receipt.accepted))
+        """Tell of a message that was accepted."""
         events.tell(self._observers, events.Accepted(self._message.key, receipt))
 
     def failed(self, error: DeliveryError) -> None:
         """Tell of a message that was not accepted, or nobody can know."""
-        for attempt in error.attempts:
-            if attempt.outcome == "partial":
-                self._router.carried(attempt.backend, len(error.accepted))
         message_id = self._message.stamp().message_id
         told = events.GaveUp(self._message.key, message_id, error)
         events.tell(self._observers, told)
@@ -134,45 +147,37 @@ class Job:
     def _can_carry(self, backend: Backend, recipients: tuple[str, ...]) -> bool:
         return backend.refuses(self._message, self.envelope(recipients)) is None
 
-    def _tell_attempt(self, attempt: Attempt, *, detached: bool = False) -> None:
+    def _note(self, answer: Answer, *, detached: bool) -> None:
+        """Count what the attempt that was just judged carried, and tell of it."""
+        attempt = self._attempts[-1]
+        if isinstance(answer, Receipt):
+            self._router.carried(attempt.backend, len(answer.accepted))
         message_id = self._message.stamp().message_id
         told = events.Attempted(self._message.key, message_id, attempt, detached)
         events.tell(self._observers, told)
 
     def _detach(self, task: asyncio.Task[Receipt], step: Try) -> None:
         """Let an attempt end without its caller; whatever it comes to is told."""
-        if task.done():
-            return
-        began = self._clock()
 
         def report(ended: asyncio.Task[Receipt]) -> None:
             self.detached.discard(ended)
-            took = self._clock() - began
-            self._report_detached(ended, step, took)
+            answer = _answer_of(ended, step.backend.name)
+            if answer is not None:
+                self.leave(answer)
 
+        if task.done():  # it ended while its caller was being cancelled
+            report(task)
+            return
         self.detached.add(task)
         task.add_done_callback(report)
         task.cancel()
 
-    def _report_detached(
-        self, ended: asyncio.Task[Receipt], step: Try, took: float
-    ) -> None:
-        answer = _answer_of(ended)
-        if answer is None:
-            return
-        asked = len(step.recipients)
-        attempt = Attempt.of(step.backend.name, answer, asked, took)
-        self._tell_attempt(attempt, detached=True)
-        if isinstance(answer, Receipt):
-            self.accepted(answer)
-        else:
-            self.failed(answer)
 
-
-def _answer_of(ended: asyncio.Task[Receipt]) -> Answer | None:
+def _answer_of(ended: asyncio.Task[Receipt], backend: str) -> Answer | None:
     """Give what a detached attempt came to; ``None`` for a fault of ours, logged."""
     if ended.cancelled():
-        return TransientError("cancelled by its caller", phase="cancelled")
+        why = "cancelled by its caller"
+        return TransientError(why, backend=backend, phase="cancelled")
     error = ended.exception()
     if error is None:
         return ended.result()
@@ -197,6 +202,10 @@ async def arun(job: Job, sleep: Callable[[float], Awaitable[None]]) -> Receipt:
     step = next(job.steps)
     while isinstance(step, Try):
         if step.delay:
-            await sleep(step.delay)
+            try:
+                await sleep(step.delay)
+            except asyncio.CancelledError:
+                job.leave()
+                raise
         step = job.advance(await job.asend(step))
     return step

@@ -47,7 +47,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """A message was not accepted, or nobody can know; the caller got ``error``."""
+    """A message was not accepted, or nobody can know.
+
+    ``error`` is what the caller got, or would have got had it not been cancelled.
+    """
 
     key: str | None
     message_id: str

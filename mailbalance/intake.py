@@ -48,8 +48,8 @@ def _complete(message: Message, defaults: Mapping[str, Any]) -> Message:
     """Fill in what a message lacks; the same one for the same message every time."""
     lacks = {n: value for n, value in defaults.items() if not getattr(message, n)}
     if message.raw is not None:
-        # Raw bytes go as they are; only a missing author is worth writing anew.
-        lacks = {"from_": lacks["from_"], "raw": None} if "from_" in lacks else {}
+        # Raw bytes go as they are; only a header From that is missing is added.
+        lacks = {"from_": lacks["from_"]} if "from_" in lacks else {}
     if not lacks:
         return message
     # Another mailer may have other defaults, so they are part of what is kept.

@@ -22,7 +22,7 @@ from mailbalance.assembly import (
 )
 from mailbalance.config import read_settings
 from mailbalance.driver import Job, Timing, arun, run
-from mailbalance.errors import DeliveryError, MailError
+from mailbalance.errors import DeliveryError
 from mailbalance.intake import Sendable, take
 from mailbalance.message import Address, Envelope, Message
 from mailbalance.retry import RetryPolicy
@@ -221,13 +221,13 @@ class Mailer:
             backend.close()
 
     async def aclose(self) -> None:
-        """Do as ``close`` does for this event loop, detached attempts included."""
+        """Do as ``close`` does, for this event loop; detached attempts included."""
         self._under_way.closed = True
         loop = asyncio.get_running_loop()
-        detached = [task for task in self._detached if task.get_loop() is loop]
-        await asyncio.gather(
-            *detached, *self._under_way.tasks(), return_exceptions=True
-        )
+        ends: list[asyncio.Future[Any]] = list(self._under_way.ends())
+        ends += [task for task in self._detached if task.get_loop() is loop]
+        if ends:
+            await asyncio.wait(ends, timeout=self.policy.timeout)
         for backend in self.backends.values():
             await backend.aclose()
         await asyncio.to_thread(self.close)
@@ -272,8 +272,7 @@ class Mailer:
             stand_ins: Backends that act for this message in place of those of the same
                 name.
         """
-        if self._under_way.closed:
-            raise MailError("this mailer was closed; make a new one")
+        self._under_way.must_be_open()
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
         route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
         return Job(

@@ -1,6 +1,6 @@
 """Which sends of a mailer are under way, so that closing it can wait for them.
 
-What lives here: counting threads and tasks in and out. What must not: what they do.
+What lives here: noting threads and tasks in and out. What must not: what they do.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from typing import Any
+
+from mailbalance.errors import MailError
 
 
 class UnderWay:
-    """Counts sends in and out; safe for threads, tasks and forks.
+    """Notes sends in and out; safe for threads, tasks and forks.
 
     Attributes:
         closed: Whether no new send may begin.
@@ -20,16 +21,32 @@ class UnderWay:
 
     def __init__(self) -> None:
         self.closed = False
-        # Sends of threads, each with its process: a forked child inherits those of its
-        # parent's other threads, which do not run in it. Adding to and taking from a
-        # dictionary needs no lock, so that none can be held at the moment of a fork.
-        self._threads: dict[object, int] = {}
-        self._tasks: dict[object, asyncio.Task[Any] | None] = {}
+        # Sends of threads, each with its process and thread: a forked child inherits
+        # those of its parent's other threads, which do not run in it. Adding to and
+        # taking from a dictionary needs no lock that could be held at a fork.
+        self._threads: dict[object, tuple[int, int]] = {}
+        self._tasks: dict[object, tuple[asyncio.Future[None], object]] = {}
         self._ended = threading.Condition()
 
+    def must_be_open(self) -> None:
+        """Raise when it was closed.
+
+        Raises:
+            MailError: It was.
+        """
+        if self.closed:
+            raise MailError("this mailer was closed; make a new one")
+
     def begin(self, send: object) -> None:
-        """Note a send of this thread."""
-        self._threads[send] = os.getpid()
+        """Note a send of this thread.
+
+        Raises:
+            MailError: When it was closed meanwhile.
+        """
+        self._threads[send] = os.getpid(), threading.get_ident()
+        if self.closed:
+            self.end(send)
+            self.must_be_open()
 
     def end(self, send: object) -> None:
         """Note that it is over."""
@@ -40,25 +57,31 @@ class UnderWay:
 
     def abegin(self, send: object) -> None:
         """Note a send of the running task."""
-        self._tasks[send] = asyncio.current_task()
+        over = asyncio.get_running_loop().create_future()
+        self._tasks[send] = over, asyncio.current_task()
 
     def aend(self, send: object) -> None:
         """Note that it is over."""
-        del self._tasks[send]
+        over, _ = self._tasks.pop(send)
+        if not over.done():
+            over.set_result(None)
 
-    def tasks(self) -> list[asyncio.Task[Any]]:
-        """Give the sending tasks of the running loop, but the one that asks."""
+    def ends(self) -> list[asyncio.Future[None]]:
+        """Give a future for each send in the running loop, but those of the asking task."""
         loop, own = asyncio.get_running_loop(), asyncio.current_task()
-        found = {
-            t for t in list(self._tasks.values()) if t is not None and t is not own
-        }
-        return [task for task in found if task.get_loop() is loop]
+        found = list(self._tasks.values())
+        return [
+            over for over, task in found if task is not own and over.get_loop() is loop
+        ]
 
     def close(self, timeout: float) -> None:
-        """Let no new send begin, and wait for those of threads, at most ``timeout``."""
+        """Let no new send begin; wait for those of other threads, at most ``timeout``."""
         self.closed = True
         with self._ended:
-            self._ended.wait_for(lambda: not self._ours(), timeout)
+            self._ended.wait_for(lambda: not self._others(), timeout)
 
-    def _ours(self) -> bool:
-        return os.getpid() in list(self._threads.values())
+    def _others(self) -> bool:
+        """Whether another thread of this process sends."""
+        process, thread = os.getpid(), threading.get_ident()
+        found = list(self._threads.values())
+        return any(where == process and who != thread for where, who in found)

@@ -67,7 +67,8 @@ class Share:
         share: The fraction of messages it amounts to, from 0 to 1.
         assigned: What the split chose for it; forced messages are not counted.
         forced: What went to it because others could not carry the message, or by ``via``.
-        carried: What it accepted, failover included.
+        carried: What it accepted, failover included; a message that two backends carried
+            for different recipients counts with both.
     """
 
     backend: str

@@ -20,10 +20,13 @@ from mailbalance import (
     MemoryBackend,
     Message,
     MessageError,
+    Receipt,
+    Refusal,
     RejectedError,
     RetryPolicy,
     TransientError,
     UnknownOutcomeError,
+    mime,
 )
 from mailbalance.driver import Timing
 
@@ -510,3 +513,189 @@ def test_a_send_cancelled_after_the_commit_point_is_finished_and_told():
 
     assert mailer.split()[0].carried == 1
     assert (heard[0].attempt.outcome, heard[0].detached) == ("accepted", True)
+
+
+class Scripted(MemoryBackend):
+    """Waits before each answer until it is let go; may have passed its commit point."""
+
+    def __init__(self, name, *answers):
+        super().__init__(name, answers=answers)
+        self.started = asyncio.Event()
+
+    async def asend(self, message, envelope, *, timeout):
+        if self.tries:
+            self.started.set()
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                if not self._answers:
+                    raise
+        return self.send(message, envelope, timeout=timeout)
+
+
+async def cancelled_in_its_second_try(backend, heard, **fields):
+    """Let the first try end, cancel in the second, and let everything be told."""
+    policy = RetryPolicy(wait=wait_none(), unknown="retry")
+    async with Mailer({backend: 1}, policy=policy, observers=[heard.append]) as mailer:
+        task = asyncio.create_task(mailer.asend(**{**NOTE, **fields}))
+        await backend.started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    return mailer
+
+
+def test_a_cancelled_send_forgets_no_unknown_try_before_it():
+    heard = []
+
+    async def story():
+        backend = Scripted("b", UnknownOutcomeError("reply lost"))
+        await cancelled_in_its_second_try(backend, heard)
+
+    asyncio.run(story())
+
+    assert isinstance(heard[-1], GaveUp)
+    assert heard[-1].error.outcome == "unknown"
+    assert [a.outcome for a in heard[-1].error.attempts] == ["unknown", "not_accepted"]
+
+
+def test_a_cancelled_send_forgets_no_recipient_accepted_before_it():
+    heard = []
+
+    async def story():
+        deferred = {"ben@example.com": Refusal(450, "later")}
+        part = Receipt("partial", "b", accepted=("ana@example.com",), refused=deferred)
+        to = ["ana@example.com", "ben@example.com"]
+        return await cancelled_in_its_second_try(Scripted("b", part), heard, to=to)
+
+    mailer = asyncio.run(story())
+
+    assert isinstance(heard[-1], Accepted)
+    assert heard[-1].receipt.accepted == ("ana@example.com",)
+    assert mailer.split()[0].carried == 1
+
+
+def test_an_attempt_finished_without_its_caller_tells_of_all_tries():
+    heard = []
+
+    async def story():
+        lost = UnknownOutcomeError("reply lost")
+        backend = Scripted("b", lost, None)
+        await cancelled_in_its_second_try(backend, heard)
+
+    asyncio.run(story())
+
+    receipt = heard[-1].receipt
+    assert receipt.possible_duplicate
+    assert len(receipt.attempts) == 2
+
+
+def test_a_send_cancelled_while_it_waits_tells_what_is_known():
+    heard = []
+
+    async def story():
+        waiting = asyncio.Event()
+
+        async def asleep(_):
+            waiting.set()
+            await asyncio.sleep(10)
+
+        backend = MemoryBackend("b", answers=[TransientError("x", retry_after=5)])
+        timing = Timing(asleep=asleep)
+        async with Mailer(
+            {backend: 1}, observers=[heard.append], timing=timing
+        ) as mailer:
+            task = asyncio.create_task(mailer.asend(**NOTE))
+            await waiting.wait()
+            task.cancel()
+            await asyncio.wait({task})
+
+    asyncio.run(story())
+
+    assert [type(event) for event in heard] == [Attempted, GaveUp]
+
+
+def test_a_send_that_ends_while_it_is_cancelled_is_told():
+    heard = []
+
+    class Sudden(MemoryBackend):
+        async def asend(self, message, envelope, *, timeout):
+            receipt = self.send(message, envelope, timeout=timeout)
+            sender.cancel()
+            return receipt
+
+    async def story():
+        nonlocal sender
+        async with Mailer({Sudden("b"): 1}, observers=[heard.append]) as mailer:
+            sender = asyncio.create_task(mailer.asend(**NOTE))
+            await asyncio.wait({sender})
+        return sender.cancelled(), mailer.split()[0].carried
+
+    sender = None
+    cancelled_, carried = asyncio.run(story())
+
+    assert carried == 1
+    assert cancelled_ == any(getattr(event, "detached", False) for event in heard)
+    assert isinstance(heard[-1], Accepted)
+
+
+def test_closing_neither_waits_for_nor_cancels_a_worker_that_sends():
+    async def story():
+        mailer = two()
+        busy = asyncio.Event()
+
+        async def work():
+            await mailer.asend(**NOTE)
+            busy.set()
+            await asyncio.sleep(10)
+
+        worker = asyncio.create_task(work())
+        await busy.wait()
+        await asyncio.wait_for(mailer.aclose(), 5)
+        still_there = not worker.done()
+        worker.cancel()
+        return still_there
+
+    assert asyncio.run(story())
+
+
+def test_closing_from_within_a_send_does_not_wait_for_itself():
+    mailer = two(observers=[lambda event: mailer.close()])
+
+    receipt = mailer.send(**NOTE)
+
+    assert receipt.outcome == "accepted"
+
+
+def test_what_two_backends_carried_is_counted_with_each():
+    first = MemoryBackend(
+        "first",
+        answers=[
+            Receipt(
+                "partial",
+                "first",
+                accepted=("ana@example.com",),
+                refused={"ben@example.com": Refusal(450, "later")},
+            )
+        ],
+    )
+    mailer = Mailer({first: 1, MemoryBackend("second"): "backup"}, unit="recipients")
+
+    mailer.send(**{**NOTE, "to": ["ana@example.com", "ben@example.com"]})
+
+    assert [share.carried for share in mailer.split()] == [1, 1]
+
+
+def test_a_default_sender_leaves_raw_bytes_as_they_are(send):
+    signed = (
+        b"To: ana@example.com\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n"
+        b"--b\r\n\r\nHey\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\n"
+        b"x\r\n--b--\r\n"
+    )
+    mailer = one(from_="me@example.com")
+
+    send(mailer, signed)
+
+    sent = mailer.backends["only"].sent[0].message
+    assert b"multipart/signed" in mime.render(sent)
+    assert b"From: me@example.com" in mime.render(sent)

@@ -6,7 +6,7 @@ import pytest
 from tenacity import stop_after_attempt, stop_after_delay, wait_fixed
 
 from mailbalance.backend import Receipt, Refusal, Try
-from mailbalance.delivery import plan
+from mailbalance.delivery import CallerGone, plan
 from mailbalance.errors import (
     RejectedError,
     ThrottledError,
@@ -17,7 +17,7 @@ from mailbalance.errors import (
 from mailbalance.retry import RetryPolicy, wait_retry_after
 from mailbalance.routing import Route
 
-ANA, BEN = "ana@example.com", "ben@example.com"
+ANA, BEN, CAT = "ana@example.com", "ben@example.com", "cat@example.com"
 
 
 @dataclass(frozen=True)
@@ -277,3 +277,37 @@ def test_a_stop_strategy_of_tenacity_is_obeyed():
         hand.answer(TransientError("twice"))
 
     assert len(caught.value.attempts) == 2
+
+
+def test_an_error_names_nobody_as_both_accepted_and_refused():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN, CAT))
+    both = {BEN: Refusal(451, "later"), CAT: Refusal(451, "later")}
+    hand.answer(Receipt("partial", "ses", accepted=(ANA,), refused=both))
+    one = {CAT: Refusal(451, "later")}
+    hand.answer(Receipt("partial", "mailtrap", accepted=(BEN,), refused=one))
+
+    with pytest.raises(UnknownOutcomeError) as caught:
+        hand.answer(UnknownOutcomeError("no reply"))
+
+    assert caught.value.accepted == (ANA, BEN)
+    assert caught.value.refused == {}
+
+
+def test_a_later_refusal_takes_the_place_of_an_earlier_deferral():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN))
+    deferred = {BEN: Refusal(451, "later")}
+    hand.answer(Receipt("partial", "ses", accepted=(ANA,), refused=deferred))
+
+    receipt = hand.answer(RejectedError("the address is invalid", code="422"))
+
+    assert str(receipt.refused[BEN]) == "the address is invalid"
+    assert not receipt.refused[BEN].temporary
+
+
+def test_a_plan_without_a_caller_makes_no_further_try():
+    hand = Hand(SES, MAILTRAP)
+
+    with pytest.raises(TransientError) as caught:
+        hand.answer(CallerGone(TransientError("refused")))
+
+    assert len(caught.value.attempts) == 1
