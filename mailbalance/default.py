@@ -6,9 +6,9 @@ must not: anything a ``Mailer`` of one's own could not do.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.fork_lock import ForkLock
 from mailbalance.mailer import Mailer
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailbalance.intake import Sendable
 
 _default: Mailer | None = None
-_default_lock = threading.Lock()
+_default_lock = ForkLock()
 
 
 def default_mailer() -> Mailer:
@@ -27,7 +27,7 @@ def default_mailer() -> Mailer:
     """
     global _default  # noqa: PLW0603 - the one lazily made default of the library
     if _default is None:
-        with _default_lock:
+        with _default_lock.held():
             if _default is None:
                 _default = Mailer.from_env()
     return _default
@@ -36,7 +36,7 @@ def default_mailer() -> Mailer:
 def replace_default(mailer: Mailer | None) -> Mailer | None:
     """Put another default mailer in place, or none; give back the one before it."""
     global _default
-    with _default_lock:
+    with _default_lock.held():
         before, _default = _default, mailer
     return before
 

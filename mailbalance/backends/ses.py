@@ -9,7 +9,6 @@ Source: Amazon SES API v2 reference, SendEmail (2026-11).
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from mailbalance.backends._ses_reply import receipt
 from mailbalance.backends._ses_request import request_body
 from mailbalance.backends._ses_settings import OPTIONS, given_endpoint, given_keys
 from mailbalance.errors import ConfigError, DeliveryError, UnavailableError
+from mailbalance.fork_lock import ForkLock
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.clients import check
@@ -98,7 +98,7 @@ class SesBackend:
         self._ca = ca
         self._environ = environ
         self._clients = (http_client, async_http_client)
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._opened: _Door | None = None
         self._aws = AwsChain(
             backend=name,
@@ -268,10 +268,11 @@ class SesBackend:
 
     def _door(self) -> _Door:
         """Find out, once, where requests go."""
-        with self._lock:
-            if self._opened is None:
-                self._opened = self._open()
-            return self._opened
+        if self._opened is None:
+            with self._lock.held():
+                if self._opened is None:
+                    self._opened = self._open()
+        return self._opened
 
     def _open(self) -> _Door:
         base = self._aws.endpoint()

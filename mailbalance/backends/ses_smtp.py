@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import threading
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from mailbalance.errors import (
     TransientError,
     UnavailableError,
 )
+from mailbalance.fork_lock import ForkLock
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.sigv4 import Keys
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
@@ -132,7 +132,7 @@ class SesSmtpBackend(SmtpBackend):
         if server is None or problems:
             raise ConfigError(problems)
         self._server = server
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._made: SmtpWire | None = None
 
     @classmethod
@@ -189,7 +189,7 @@ class SesSmtpBackend(SmtpBackend):
         """
         if self._made is None:
             server = self._with_region_and_credentials()
-            with self._lock:
+            with self._lock.held():
                 if self._made is None:
                     self._made = SmtpWire(
                         server, backend=self.name, rules=REPLIES, reuse=REUSE

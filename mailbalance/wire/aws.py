@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
+from mailbalance.fork_lock import IMPORTING, ForkLock
 from mailbalance.wire.sigv4 import Keys
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ class AwsChain:
         self._given = keys
         self._profile = profile
         self._environ = environ
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self._made: Session | None = None
         self._credentials: Any = None
+        self._process = os.getpid()
 
     def likely_region(self) -> str | None:
         """Give the region if no file has to be read for it; never imports botocore."""
@@ -107,7 +108,7 @@ class AwsChain:
         """
         if self._endpoint is None:
             region = self.region()
-            with self._translated(), self._lock:
+            with self._translated(), self._lock.held():
                 # Keys that cannot be used, so that making a client looks up none.
                 client = self._session().create_client(
                     "sesv2",
@@ -134,10 +135,9 @@ class AwsChain:
         """
         if self._given is not None:
             return self._given
-        with self._translated(), self._lock:
-            if self._credentials is None:
-                self._credentials = self._load()
-            frozen = self._credentials and self._credentials.get_frozen_credentials()
+        with self._translated():
+            known = self._known() or self._look_up()
+            frozen = known and known.get_frozen_credentials()
         if not frozen or not frozen.access_key:
             raise self._unavailable(_NO_KEYS, "credentials")
         return Keys(frozen.access_key, frozen.secret_key, frozen.token)
@@ -163,27 +163,40 @@ class AwsChain:
 
     def forget(self, used: Keys) -> None:
         """Drop keys that AWS calls expired, unless others have taken their place."""
-        with self._lock:
+        with self._lock.held():
             if not self._at_hand() or self.keys() == used:
                 self._credentials = None
 
     def _at_hand(self) -> bool:
         """Say whether asking for the keys cannot block."""
-        known = self._credentials
+        known = self._known()
         if known is None:
             return False
         needed = getattr(known, "refresh_needed", None)
         return needed is None or not needed()
 
-    def _load(self) -> Any:
-        provider = self._session().get_component("credential_provider")
-        return provider.load_credentials()
+    def _known(self) -> Any:
+        """Give what this process looked up.
+
+        botocore renews keys under a lock of its own, which a fork may leave locked.
+        """
+        return self._credentials if self._process == os.getpid() else None
+
+    def _look_up(self) -> Any:
+        with self._lock.held():
+            known = self._known()
+            if known is None:
+                provider = self._session().get_component("credential_provider")
+                known = self._credentials = provider.load_credentials()
+                self._process = os.getpid()
+            return known
 
     def _session(self) -> Session:
-        with self._lock:
-            if self._made is None:
-                self._made = _new_session(self._profile, self._environ)
-            return self._made
+        if self._made is None:
+            with self._lock.held():
+                if self._made is None:
+                    self._made = _new_session(self._profile, self._environ)
+        return self._made
 
     def _translated(self) -> _Translated:
         return _Translated(self._backend)
@@ -217,10 +230,10 @@ class _Translated:
 
 
 def _new_session(profile: str | None, environ: Mapping[str, str] | None) -> Session:
-    import botocore.session
+    with IMPORTING:
+        import botocore.session
 
+        from mailbalance.wire.aws_environ import session_for
     if environ is None:
         return botocore.session.Session(profile=profile)
-    from mailbalance.wire.aws_environ import session_for
-
     return session_for(profile, environ)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from mailbalance.fork_lock import IMPORTING
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
@@ -104,18 +105,20 @@ class Pools:
         return self._state
 
     def _new_sync(self, proxy: str | None) -> httpcore2.ConnectionPool:
-        import httpcore2
+        with IMPORTING:
+            import httpcore2
 
-        from mailbalance.wire.http.sockets import Sockets
+            from mailbalance.wire.http.sockets import Sockets
 
         # TLS inside TLS needs httpcore's own streams; its time-outs are then per wait.
         network = None if _is_tls(proxy) else Sockets()
         return httpcore2.ConnectionPool(network_backend=network, **self._options(proxy))
 
     def _new_async(self, proxy: str | None) -> httpcore2.AsyncConnectionPool:
-        import httpcore2
+        with IMPORTING:
+            import httpcore2
 
-        from mailbalance.wire.http.streams import Streams
+            from mailbalance.wire.http.streams import Streams
 
         return httpcore2.AsyncConnectionPool(
             network_backend=Streams(), **self._options(proxy)

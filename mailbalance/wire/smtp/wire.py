@@ -7,10 +7,10 @@ imported then.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError
+from mailbalance.fork_lock import IMPORTING, ForkLock
 from mailbalance.wire.smtp.connection import Reuse
 from mailbalance.wire.smtp.deadline import Deadline
 
@@ -48,7 +48,7 @@ class SmtpWire:
         self._backend = backend
         self._rules = rules
         self._reuse = reuse or Reuse()
-        self._making = threading.Lock()
+        self._making = ForkLock()
         self._blocking: BlockingPool | None = None
         self._looped: LoopedPools | None = None
 
@@ -94,18 +94,20 @@ class SmtpWire:
 
     def _for_threads(self) -> BlockingPool:
         if self._blocking is None:
-            from mailbalance.wire.smtp.blocking_pool import BlockingPool
+            with IMPORTING:
+                from mailbalance.wire.smtp.blocking_pool import BlockingPool
 
-            with self._making:
+            with self._making.held():
                 if self._blocking is None:
                     self._blocking = BlockingPool(self.server, self._reuse, self._rules)
         return self._blocking
 
     def _for_loops(self) -> LoopedPools:
         if self._looped is None:
-            from mailbalance.wire.smtp.looped_pool import LoopedPools
+            with IMPORTING:
+                from mailbalance.wire.smtp.looped_pool import LoopedPools
 
-            with self._making:
+            with self._making.held():
                 if self._looped is None:
                     self._looped = LoopedPools(self.server, self._reuse, self._rules)
         return self._looped
