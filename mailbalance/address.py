@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, ValidationError, model_validator
 
-from mailbalance import encoded_words
-from mailbalance.characters import fault_in_line
 from mailbalance.errors import MessageError
+from mailbalance.rules import encoded_words
+from mailbalance.rules.characters import fault_in_line
 from mailbalance.value import Text, Value, sentences
 
 #: Octets. Source: RFC 5321 sections 4.5.3.1.1 to 4.5.3.1.3; a path has 256 with its <>.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Strict, model_validator
 
 from mailbalance.errors import MessageError
-from mailbalance.file_rules import (
+from mailbalance.rules.file_rules import (
     fault_in_content_id,
     fault_in_content_type,
     fault_in_filename,

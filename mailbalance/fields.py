@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator
 
-from mailbalance import header_rules
 from mailbalance.address import Address
 from mailbalance.attachment import Attachment
-from mailbalance.characters import fault_in_body, fault_in_line
 from mailbalance.frozen import FrozenDict
 from mailbalance.mime import heading
+from mailbalance.rules import header_rules
+from mailbalance.rules.characters import fault_in_body, fault_in_line
 from mailbalance.value import FaultsError, Text
 
 #: Characters. Source: Mailtrap's API, field "category" (reference read 2026-11).

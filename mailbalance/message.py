@@ -266,5 +266,5 @@ def _stamp(message: Message) -> Stamp:
     )
     return Stamp(
         message.message_id or f"<{token_hex(16)}@{domain}>",
-        message.date or datetime.now(UTC),
+        (message.date or datetime.now(UTC)).replace(microsecond=0),
     )

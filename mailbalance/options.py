@@ -19,8 +19,8 @@ from pydantic import (
 )
 
 from mailbalance.address import check_email
-from mailbalance.characters import fault_in_body, fault_in_line
 from mailbalance.frozen import FrozenDict
+from mailbalance.rules.characters import fault_in_body, fault_in_line
 from mailbalance.value import FaultsError, Text, Value
 
 #: How deep template data may nest; a loop in it would never end.

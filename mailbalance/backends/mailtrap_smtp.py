@@ -19,7 +19,7 @@ from mailbalance.backends._mailtrap_smtp_replies import REPLIES
 from mailbalance.backends._smtp import SmtpBackend
 from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import ConfigError
-from mailbalance.header_rules import LONGEST_STRETCH
+from mailbalance.rules.header_rules import LONGEST_STRETCH
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mailbalance import encoded_words
 from mailbalance.address import Address
-from mailbalance.characters import fault_in_line
 from mailbalance.errors import MessageError
+from mailbalance.rules import encoded_words
+from mailbalance.rules.characters import fault_in_line
 
 #: Characters of a header that are looked at; 64 KiB hold over a thousand addresses.
 LONGEST = 65_536

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mailbalance.characters import fault_in_line
+from mailbalance.rules.characters import fault_in_line
 
 _SES = {
     "x-ses-configuration-set": "configuration_set",

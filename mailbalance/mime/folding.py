@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from mailbalance import encoded_words, header_rules
 from mailbalance.address import Address
-from mailbalance.characters import fault_in_line
 from mailbalance.errors import MessageError
+from mailbalance.rules import encoded_words, header_rules
+from mailbalance.rules.characters import fault_in_line
 
 #: Columns. Source: RFC 5322 section 2.1.1; with encoded words 76 (RFC 2047 section 2).
 _LINE, _LINE_OF_WORDS = 78, 76

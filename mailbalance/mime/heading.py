@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from mailbalance import encoded_words, header_rules
 from mailbalance.address import Address, fault_in
 from mailbalance.mime import address_lists, control_headers
 from mailbalance.mime.dates import read_date
 from mailbalance.mime.structure import Part
+from mailbalance.rules import encoded_words, header_rules
 
 _LISTS = {"to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "reply_to"}
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")

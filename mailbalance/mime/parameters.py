@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
-from mailbalance import charsets, encoded_words
+from mailbalance.rules import charsets, encoded_words
 
 _PLAIN = re.compile(r"[A-Za-z0-9 !#$&()+,.=@^_`{|}~\[\]-]+")
 _ATTRIBUTE_CHARS = frozenset(

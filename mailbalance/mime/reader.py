@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mailbalance import charsets, file_rules
 from mailbalance.errors import MessageError
 from mailbalance.mime import heading, parameters, raw, structure, transfer
 from mailbalance.mime.structure import Part
+from mailbalance.rules import charsets, file_rules
 
 if TYPE_CHECKING:
     from email.message import Message as StdlibMessage

@@ -12,7 +12,7 @@ import binascii
 import re
 import struct
 
-from mailbalance.header_rules import LONGEST_LINE
+from mailbalance.rules.header_rules import LONGEST_LINE
 
 #: Octets in a line of base64 before and after encoding (RFC 2045 section 6.8: 76).
 _BASE64_IN, _BASE64_OUT = 57, 76

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mailbalance import encoded_words, header_rules
 from mailbalance.dropin.calls.draft import Draft
+from mailbalance.rules import encoded_words, header_rules
 
 _BODIES = {"Text": "text", "Html": "html"}
 

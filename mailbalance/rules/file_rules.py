@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from mailbalance.characters import fault_in_file_name, fault_in_line
+from mailbalance.rules.characters import fault_in_file_name, fault_in_line
 
 #: Octets; what file systems take, and SES's FileName too.
 LONGEST_FILENAME = 255

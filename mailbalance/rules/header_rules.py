@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from mailbalance.characters import fault_in_line
+from mailbalance.rules.characters import fault_in_line
 
 #: ftext of RFC 5322 section 3.6.8; 76 leaves room for ": " in a line of 78.
 _NAME = re.compile(r"[!-9;-~]{1,76}")

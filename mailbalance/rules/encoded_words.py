@@ -11,7 +11,7 @@ from base64 import b64encode
 from binascii import Error, a2b_base64
 from collections.abc import Iterator
 
-from mailbalance.charsets import decode as decode_charset
+from mailbalance.rules.charsets import decode as decode_charset
 
 #: An encoded word has at most 75 characters. Source: RFC 2047 section 2.
 LONGEST = 75
