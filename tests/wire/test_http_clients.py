@@ -21,7 +21,13 @@ from mailbalance import (
 from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.clients import check
 from mailbalance.wire.http.exchange import Exchange
-from mailbalance.wire.http.faults import BEFORE_COMMIT, SENTENCES, is_stale, translate
+from mailbalance.wire.http.faults import (
+    BEFORE_COMMIT,
+    SENTENCES,
+    is_of_the_way,
+    is_stale,
+    translate,
+)
 
 from .peer import OK, Peer, answering, dribbling, serve, serve_once, silent
 
@@ -166,7 +172,7 @@ def test_without_trace_events_only_the_class_can_prove_that_nothing_was_sent(
         own.send("https://x/", transport=own.mock(fault))
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("odd"), OSError("odd"), KeyError("x")])
+@pytest.mark.parametrize("fault", [RuntimeError("odd"), OSError("odd")])
 def test_any_other_exception_without_trace_events_leaves_it_unknown(own, fault):
     with pytest.raises(UnknownOutcomeError):
         own.send("https://x/", transport=own.mock(fault))
@@ -226,6 +232,20 @@ def test_no_foreign_exception_escapes(own):
         if inspect.isclass(found) and issubclass(found, own.family.HTTPError):
             with pytest.raises(DeliveryError):
                 own.send("https://x/", transport=own.mock(made(found)))
+
+
+def test_what_is_not_of_the_way_passes_untouched(own):
+    limit = LookupError("a time limit, say")
+
+    with pytest.raises(LookupError) as caught:
+        own.send("https://x/", transport=own.mock(limit))
+
+    assert caught.value is limit
+
+
+@pytest.mark.parametrize("found", EXCEPTIONS)
+def test_every_class_of_the_families_is_of_the_way(found):
+    assert is_of_the_way(made(found))
 
 
 def test_the_table_knows_every_class_of_the_wire_below():

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from mailbalance import __version__
 from mailbalance.errors import ConfigError, UnavailableError
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
+from mailbalance.wire.http.faults import reading
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -84,12 +85,10 @@ def post(client: Client, request: HttpRequest, exchange: Exchange) -> HttpRespon
     _begin_call(client, exchange)
     with client.stream(**_call(request, exchange, exchange.trace)) as response:
         reply = _begin(response)
-        try:
+        with reading(reply):
             for chunk in response.iter_bytes():
                 if not reply.take(chunk) or _too_late(reply, exchange):
                     break
-        except Exception as error:  # noqa: BLE001 - the status is known already
-            reply.fault = f"broke off: {type(error).__name__}"
     return reply.settled(exchange)
 
 
@@ -103,12 +102,10 @@ async def apost(
         client.stream(**_call(request, exchange, exchange.atrace)) as response,
     ):
         reply = _begin(response)
-        try:
+        with reading(reply):
             async for chunk in response.aiter_bytes():
                 if not reply.take(chunk) or _too_late(reply, exchange):
                     break
-        except Exception as error:  # noqa: BLE001 - the status is known already
-            reply.fault = f"broke off: {type(error).__name__}"
     return reply.settled(exchange)
 
 

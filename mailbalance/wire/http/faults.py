@@ -23,7 +23,7 @@ from mailbalance.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailbalance.wire.http.exchange import Exchange
+    from mailbalance.wire.http.exchange import Exchange, Reply
 
 #: Characters of a foreign exception's text that are quoted.
 _QUOTE = 200
@@ -62,8 +62,29 @@ BEFORE_COMMIT = frozenset(
     }
 )
 
+#: Whose classes can come from the way a request takes.
+_FAMILIES = frozenset(
+    {"httpcore2", "httpcore", "httpx2", "httpx", "h11", "h2", "anyio"}
+)
+
+#: The same of Python's own; asyncio and uvloop say of a closed transport RuntimeError.
+_FAULTS = (OSError, ValueError, EOFError, RuntimeError)
+
 #: Classes that say the other side closed, as opposed to being slow or talking rubbish.
 _CLOSED = frozenset({"RemoteProtocolError", "ReadError"})
+
+
+def is_of_the_way(error: BaseException) -> bool:
+    """Say whether an exception tells of the request's way, and so is ours to translate.
+
+    Any other comes from outside, such as a time limit that a signal handler raises in the
+    middle of a send. Swallowed, it would neither stop anything nor be seen by anybody.
+    """
+    if isinstance(error, _FAULTS):
+        return True
+    return isinstance(error, Exception) and any(
+        cls.__module__.partition(".")[0] in _FAMILIES for cls in type(error).__mro__
+    )
 
 
 def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
@@ -110,6 +131,27 @@ def is_stale(error: BaseException, exchange: Exchange) -> bool:
         and not isinstance(error, DeliveryError)
         and "TimeoutException" not in [cls.__name__ for cls in type(error).__mro__]
     )
+
+
+class reading:  # noqa: N801 - reads as the context manager it is
+    """Note in a reply what broke it off; its status is known already, and may suffice.
+
+    What is not of the way passes all the same.
+    """
+
+    __slots__ = ("_reply",)
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if error is None:
+            return False
+        self._reply.fault = f"broke off: {type(error).__name__}"
+        return is_of_the_way(error)
 
 
 def _never_read(names: list[str], exchange: Exchange) -> bool:

@@ -72,6 +72,8 @@ class HttpWire:
             except DeliveryError:
                 raise
             except Exception as error:
+                if not faults.is_of_the_way(error):
+                    raise
                 if not faults.is_stale(error, exchange):
                     raise faults.translate(error, exchange) from error
                 exchange.restart()
@@ -106,6 +108,8 @@ class HttpWire:
             except DeliveryError:
                 raise
             except Exception as error:
+                if not faults.is_of_the_way(error):
+                    raise
                 if not faults.is_stale(error, exchange):
                     raise faults.translate(error, exchange) from error
                 exchange.restart()
@@ -119,12 +123,12 @@ class HttpWire:
         reply = Reply(response.status, _headers(response.headers))
         with closing(response):
             try:
-                for chunk in response.iter_stream():
-                    if not reply.take(chunk):
-                        break
-            except Exception as error:  # noqa: BLE001 - the status is known already
-                reply.fault = f"broke off: {type(error).__name__}"
-            _retire_after_oddity(response, reply, exchange)
+                with faults.reading(reply):
+                    for chunk in response.iter_stream():
+                        if not reply.take(chunk):
+                            break
+            finally:
+                _retire_after_oddity(response, reply, exchange)
         return reply.settled(exchange)
 
     async def _aonce(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
@@ -138,12 +142,12 @@ class HttpWire:
         reply = Reply(response.status, _headers(response.headers))
         async with aclosing(response):
             try:
-                async for chunk in response.aiter_stream():
-                    if not reply.take(chunk):
-                        break
-            except Exception as error:  # noqa: BLE001 - the status is known already
-                reply.fault = f"broke off: {type(error).__name__}"
-            _retire_after_oddity(response, reply, exchange)
+                with faults.reading(reply):
+                    async for chunk in response.aiter_stream():
+                        if not reply.take(chunk):
+                            break
+            finally:
+                _retire_after_oddity(response, reply, exchange)
         return reply.settled(exchange)
 
     def _proxy(self, url: str) -> str | None:
