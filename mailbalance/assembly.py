@@ -21,10 +21,12 @@ from mailbalance.config import (
     BackendSettings,
     Settings,
     Weight,
+    parse_split,
     parse_weights,
     read_backend,
 )
 from mailbalance.errors import ConfigError, MessageError
+from mailbalance.events import Observer
 from mailbalance.message import Address, Message
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Entry
@@ -36,18 +38,18 @@ BackendLike: TypeAlias = str | Backend
 
 
 def make_entries(
-    split: Iterable[tuple[BackendLike, WeightLike]], environ: Mapping[str, str] | None
+    split: Mapping[Any, WeightLike] | str, environ: Mapping[str, str] | None
 ) -> tuple[Entry, ...]:
     """Check the weights and make the backends that are given by name.
 
     Args:
-        split: Backends and weights.
+        split: Backends and weights, or both as text.
         environ: Configures them; ``None`` for the process's own environment.
 
     Raises:
         ConfigError: With every problem found in either.
     """
-    pairs = tuple(split)
+    pairs = _pairs(split)
     made: list[Backend] = []
     problems: list[str] = []
     weights: tuple[Weight, ...] = ()
@@ -102,6 +104,27 @@ def _with_chain(settings: BackendSettings) -> BackendSettings:
     return (
         replace(settings, environ=None) if settings.environ is os.environ else settings
     )
+
+
+def checked_observers(given: Any) -> tuple[Observer, ...]:
+    """Give the observers, if that is what they are.
+
+    Raises:
+        ConfigError: When it is no list of them, or one cannot be called.
+    """
+    found = tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(map(callable, found)):
+        raise ConfigError("observers: give a list of things that can be called")
+    return found
+
+
+def _pairs(split: Any) -> list[tuple[Any, Any]]:
+    if isinstance(split, str):
+        parsed = parse_split(split, source="split")
+        return [(w.name, "backup" if w.backup else w.value) for w in parsed]
+    if isinstance(split, Mapping):
+        return list(split.items())
+    raise ConfigError("split: give a mapping of backends to weights, or text")
 
 
 def _name(given: BackendLike) -> str:

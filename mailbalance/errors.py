@@ -94,6 +94,8 @@ class DeliveryError(MailError):
         attempts: Every attempt made for this message, in order; filled by the plan.
         accepted: Recipients that an earlier attempt got accepted: do not send to them
             again. Filled by the plan.
+        message_id: The Message-ID header of the message, to look it up by. Filled by the
+            mailer.
     """
 
     #: May the same backend be asked again for the same message?
@@ -125,6 +127,7 @@ class DeliveryError(MailError):
         self.refused = dict(refused or {})
         self.attempts = attempts
         self.accepted: tuple[str, ...] = ()
+        self.message_id = ""
 
     def __str__(self) -> str:
         where = f"{self.backend}: " if self.backend else ""

@@ -53,4 +53,12 @@ def _complete(message: Message, defaults: Mapping[str, Any]) -> Message:
     if not lacks:
         return message
     # Another mailer may have other defaults, so they are part of what is kept.
-    return message.once(f"_with {lacks}", lambda: message.model_copy(update=lacks))
+    return message.once(f"_with {lacks}", lambda: _completed(message, lacks))
+
+
+def _completed(message: Message, lacks: Mapping[str, Any]) -> Message:
+    """Give a copy that is the same message: with the same Message-ID and Date."""
+    copy = message.model_copy(update=lacks)
+    stamp = message.once("_stamp", copy.stamp)
+    copy.__dict__["_stamp"] = stamp
+    return copy

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mailbalance import events
 from mailbalance.assembly import (
     WeightLike,
+    checked_observers,
     make_backends,
     make_defaults,
     make_entries,
@@ -45,9 +46,9 @@ class Mailer:
     first needed and kept; close the mailer, or use it as a context manager.
 
     Args:
-        split: Backends and weights. A backend is a name (configured by the environment, as
-            ``from_env`` does) or an object; a weight is a number, ``"60%"`` or
-            ``"backup"``.
+        split: Backends and weights, or both as text, ``"ses=60,mailtrap=40"``. A backend is
+            a name (configured by the environment, as ``from_env`` does) or an object; a
+            weight is a number, ``"60%"`` or ``"backup"``.
         policy: When to try again and when to give up.
         observers: Called with each event; the log is always written.
         from_: Sender of messages that name none.
@@ -68,7 +69,7 @@ class Mailer:
 
     def __init__(
         self,
-        split: Mapping[Any, WeightLike],
+        split: Mapping[Any, WeightLike] | str,
         *,
         policy: RetryPolicy | None = None,
         observers: Iterable[events.Observer] = (),
@@ -79,9 +80,9 @@ class Mailer:
         timing: Timing | None = None,
     ) -> None:
         self.policy = policy or RetryPolicy()
-        self.observers = (events.log, *observers)
+        self.observers = (events.log, *checked_observers(observers))
         self._defaults = make_defaults(from_, reply_to)
-        self.router = Router(make_entries(split.items(), environ), unit=unit)
+        self.router = Router(make_entries(split, environ), unit=unit)
         self.timing = timing or Timing()
         self._detached: Detached = set()
         self._under_way = UnderWay()

@@ -7,11 +7,14 @@ and wait strategies. What must not: which backend is tried next; that is ``deliv
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from tenacity import RetryCallState, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
+
+from mailbalance.errors import ConfigError
 
 #: Longest Retry-After that is believed, in seconds; a provider that asks for more is one
 #: whose message should fail over or fail.
@@ -52,6 +55,9 @@ class RetryPolicy:
         unknown: What to do after a try whose outcome is unknown. ``"raise"`` tells the
             caller and sends no second copy; ``"retry"`` tries again, which may deliver the
             message twice. Default ``"raise"``.
+
+    Raises:
+        ConfigError: For a timeout that is no number above 0, or another ``unknown``.
     """
 
     stop: stop_base = field(default_factory=lambda: stop_after_attempt(5))
@@ -62,6 +68,16 @@ class RetryPolicy:
     )
     timeout: float = 30.0
     unknown: Literal["raise", "retry"] = "raise"
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail, or do something else, only when mail is sent."""
+        problems = []
+        if not 0 < self.timeout < inf:
+            problems.append("policy: timeout must be a number of seconds above 0")
+        if self.unknown not in ("raise", "retry"):
+            problems.append("policy: unknown must be 'raise' or 'retry'")
+        if problems:
+            raise ConfigError(problems)
 
     @property
     def reserve(self) -> float:

@@ -160,9 +160,19 @@ class SesSmtpBackend(SmtpBackend):
                 environ=settings.environ,
             )
         )
+        if made is not None and settings.host is None and not settings.idle:
+            problems += made.lacks()
         if made is None or problems:
             raise ConfigError(problems)
         return made
+
+    def lacks(self) -> list[str]:
+        """Say what is missing that can be known without asking anybody: the region."""
+        try:
+            self._chain.region()
+        except DeliveryError as error:
+            return [f"{self.name}: {error.detail}"]
+        return []
 
     @property
     def account(self) -> str:

@@ -60,11 +60,12 @@ def send(
     out = Output(json=json)
     with out.reporting(), Mailer.from_env() as mailer:
         check_via(mailer, via)
-        message = c.compose(
+        composed = c.compose(
             eml, to=to, cc=cc, bcc=bcc, from_=from_, reply_to=reply_to, subject=subject,
             text=text, html=html, attachments=attach, category=category,
             metadata=metadata, headers=header,
         )  # fmt: skip
+        message = mailer.take(composed)
         if dry_run:
             _show_requests(out, mailer, message, via)
         else:

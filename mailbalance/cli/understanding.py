@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from mailbalance.assembly import make_entries
 from mailbalance.cli.variables import Variable, doubts, variables_set
-from mailbalance.config import BackendSettings, Weight, parse_split, read_backend
+from mailbalance.config import (
+    BackendSettings,
+    Weight,
+    parse_split,
+    read_backend,
+    variable,
+)
 from mailbalance.errors import ConfigError, MailError
 from mailbalance.mailer import Mailer
 from mailbalance.message import Envelope, Message
@@ -121,7 +127,7 @@ def _door(
     warnings: list[str],
 ) -> Door:
     settings = read_backend(weight.name, environ)
-    backend = make_entries([(weight.name, 1)], environ)[0].backend
+    backend = make_entries({weight.name: 1}, environ)[0].backend
     where, tls = _way_out(backend, settings, environ)
     backend.close()
     credentials = _credentials(settings, environ, warnings)
@@ -180,7 +186,7 @@ def _credentials(
 ) -> str:
     """Tell where credentials come from, by name only."""
     kind, name = settings.kind, settings.name
-    url = f"MAILBALANCE_{name.upper().replace('-', '_')}_URL"
+    url = variable(name)
     if "@" in environ.get(url, ""):
         return url
     if kind.startswith("mailtrap"):
@@ -192,9 +198,9 @@ def _credentials(
         return "SES_SMTP_USERNAME, SES_SMTP_PASSWORD"
     if settings.options.get("profile"):
         return f"profile= in {url}"
-    for variable in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
-        if environ.get(variable):
-            return variable
+    for said in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        if environ.get(said):
+            return said
     warnings.append(
         f"{name}: no AWS keys in the environment; unless the AWS files or a role give "
         "them, set AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=..."

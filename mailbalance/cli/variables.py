@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mailbalance.config import BUILT_IN, variable
+
 _OPEN = {
     "MAILBALANCE_SPLIT": "which backends, and their weights",
     "MAILBALANCE_FROM": "author of messages that name none",
@@ -95,17 +97,19 @@ def doubts(environ: Mapping[str, str], names: Iterable[str]) -> list[str]:
         environ: The environment.
         names: The names of the backends in the split.
     """
-    used = {f"MAILBALANCE_{name.upper().replace('-', '_')}_URL" for name in names}
+    used = {variable(name) for name in names}
     known = [*_OPEN, *_MASKED, *sorted(used)]
     found = []
     for name in sorted(environ):
         if name in known or not name.startswith(_PREFIXES):
             continue
         near = _nearest(name, known)
-        if near and not environ.get(near):
+        url = _URL.fullmatch(name)
+        backend = _backend(url[1]) if url else ""
+        mistyped = near is not None and not environ.get(near)
+        if mistyped and backend not in BUILT_IN:
             found.append(f"{name} is not read; did you mean {near}?")
-        elif url := _URL.fullmatch(name):
-            backend = _backend(url[1])
+        elif backend:
             found.append(f"{name} has no effect: {backend} is not in the split")
         else:
             found.append(f"{name} is not read; mailbalance has no such variable")

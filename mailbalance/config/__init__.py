@@ -5,13 +5,14 @@ once, secrets never shown. What must not: making a backend, or reading anything 
 mapping it is given.
 """
 
-from mailbalance.config.backend import BackendSettings
+from mailbalance.config.backend import BackendSettings, variable
 from mailbalance.config.dsn import parse_dsn
-from mailbalance.config.settings import Settings, read_backend, read_settings
+from mailbalance.config.settings import BUILT_IN, Settings, read_backend, read_settings
 from mailbalance.config.templates import read_templates
 from mailbalance.config.weights import Weight, parse_split, parse_weights
 
 __all__ = [
+    "BUILT_IN",
     "BackendSettings",
     "Settings",
     "Weight",
@@ -21,4 +22,5 @@ __all__ = [
     "read_backend",
     "read_settings",
     "read_templates",
+    "variable",
 ]

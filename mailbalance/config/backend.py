@@ -14,6 +14,11 @@ from pydantic import SecretStr
 from mailbalance.frozen import FrozenDict
 
 
+def variable(name: str) -> str:
+    """Give the environment variable that holds a backend's DSN."""
+    return f"MAILBALANCE_{name.upper().replace('-', '_')}_URL"
+
+
 @dataclass(frozen=True, slots=True)
 class BackendSettings:
     """How one backend is configured.
@@ -41,11 +46,16 @@ class BackendSettings:
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     idle: bool = False
 
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds its DSN."""
+        return variable(self.name)
+
     def unknown_options(self, known: Iterable[str]) -> list[str]:
         """Give one sentence for each option that this kind of backend does not have."""
         wanted = sorted(known)
         offer = f"the options are {', '.join(wanted)}" if wanted else "it takes none"
         return [
-            f"{self.name}: unknown option {option!r} in its URL; {offer}"
+            f"{self.variable}: unknown option {option!r}; {offer}"
             for option in sorted(set(self.options) - set(wanted))
         ]

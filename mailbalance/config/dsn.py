@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from mailbalance.config.backend import BackendSettings
+from mailbalance.config.backend import BackendSettings, variable
 from mailbalance.errors import ConfigError
 from mailbalance.frozen import FrozenDict
 
@@ -72,11 +72,6 @@ def parse_dsn(dsn: str, *, name: str, source: str | None = None) -> BackendSetti
         secret=SecretStr(secret) if secret else None,
         options=FrozenDict(options),
     )
-
-
-def variable(name: str) -> str:
-    """Give the environment variable that holds a backend's DSN."""
-    return f"MAILBALANCE_{name.upper().replace('-', '_')}_URL"
 
 
 def _options(url: SplitResult, source: str) -> dict[str, str]:

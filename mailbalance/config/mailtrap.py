@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from mailbalance.config.backend import BackendSettings
-from mailbalance.config.dsn import variable
+from mailbalance.config.backend import BackendSettings, variable
 from mailbalance.config.variables import Problems, flag, whole
 from mailbalance.errors import ConfigError
 from mailbalance.frozen import FrozenDict

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Literal
 
 from mailbalance.address import Address
-from mailbalance.config.backend import BackendSettings
-from mailbalance.config.dsn import parse_dsn, variable
+from mailbalance.config.backend import BackendSettings, variable
+from mailbalance.config.dsn import parse_dsn
 from mailbalance.config.mailtrap import with_mailtrap_variables
 from mailbalance.config.templates import read_templates
 from mailbalance.config.variables import Problems, addresses, positive, sender, whole
@@ -124,8 +125,10 @@ def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
     elif name in BUILT_IN:
         settings = BackendSettings(name=name, kind=BUILT_IN[name])
     else:
+        near = get_close_matches(name, BUILT_IN, n=1)
+        meant = f"did you mean {near[0]}? The" if near else "the"
         raise ConfigError(
-            f"unknown backend {name!r} in the split: the built-in ones are "
+            f"unknown backend {name!r} in the split: {meant} built-in ones are "
             f"{', '.join(BUILT_IN)}; for any other name set {variable(name)}"
         )
     settings = replace(settings, environ=environ)

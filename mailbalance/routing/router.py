@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from mailbalance.errors import ConfigError, MessageError
 from mailbalance.routing.route import NOBODY, Entry, Route, Share, StandIns, Unit
@@ -50,6 +50,8 @@ class Router:
             raise ConfigError(
                 "no backend has a weight above 0, so nothing could be sent"
             )
+        if unit not in get_args(Unit):
+            raise ConfigError("unit must be 'messages' or 'recipients'")
         self._weighted = tuple(e for e in self.entries if e.weight > 0 and not e.backup)
         self._backups = tuple(e for e in self.entries if e.backup)
         self.unit: Unit = unit

@@ -64,6 +64,9 @@ class Mailbox:
 
     def answer(self, backend: str, *answers: DeliveryError | None) -> None:
         """Let a backend raise these errors next, ``None`` standing for "accepted"."""
+        if backend not in self._outlets:
+            known = ", ".join(self._outlets)
+            raise ConfigError(f"no backend {backend!r} here; they are {known}")
         self._outlets[backend].answer(*answers)
 
     def assert_sent(

@@ -41,7 +41,7 @@ class Door(BackendContract):
             self.box.fault(self.door, _FAULTS[scene])
         self.before = self.box.counts()[self.door].accepted
         environ = self.box.environ(f"{self.door}=1")
-        return make_entries([(self.door, 1)], environ)[0].backend
+        return make_entries({self.door: 1}, environ)[0].backend
 
     def received(self):
         return self.box.counts()[self.door].accepted - self.before

@@ -5,7 +5,13 @@ import asyncio
 import pytest
 
 import mailbalance
-from mailbalance import Mailer, MemoryBackend, RejectedError, TransientError
+from mailbalance import (
+    ConfigError,
+    Mailer,
+    MemoryBackend,
+    RejectedError,
+    TransientError,
+)
 from mailbalance.testing import capture
 
 NOTE = {
@@ -92,3 +98,8 @@ def test_an_empty_mailbox_says_so(mailbalance_mailbox):
 
     with pytest.raises(AssertionError, match="no message was sent"):
         _ = mailbalance_mailbox.last
+
+
+def test_an_answer_for_an_unknown_backend_names_the_known(mailbalance_mailbox):
+    with pytest.raises(ConfigError, match="they are ses, mailtrap"):
+        mailbalance_mailbox.answer("nope", None)

@@ -699,3 +699,45 @@ def test_a_default_sender_leaves_raw_bytes_as_they_are(send):
     sent = mailer.backends["only"].sent[0].message
     assert b"multipart/signed" in mime.render(sent)
     assert b"From: me@example.com" in mime.render(sent)
+
+
+def test_filling_in_defaults_keeps_the_message_id(send):
+    message = Message(to="ana@example.com", text="x")
+
+    receipt = send(one(from_="me@example.com", reply_to="help@example.com"), message)
+
+    assert message.stamp().message_id == receipt.message_id
+    assert receipt.message_id.endswith("@example.com>")
+
+
+def test_an_error_names_the_message_to_look_up(send):
+    message = Message(**NOTE)
+
+    with pytest.raises(UnknownOutcomeError) as caught:
+        send(one(UnknownOutcomeError("reply lost")), message)
+
+    assert caught.value.message_id == message.stamp().message_id
+
+
+def test_a_split_may_be_given_as_the_text_of_the_variable():
+    mailer = Mailer("memory=60,console=40", environ={})
+
+    assert [share.share for share in mailer.split()] == [0.6, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: two(unit="bytes"), "unit must be"),
+        (lambda: RetryPolicy(timeout=-1), "timeout must be"),
+        (lambda: RetryPolicy(timeout=float("nan")), "timeout must be"),
+        (lambda: RetryPolicy(unknown="retyr"), "unknown must be"),
+        (lambda: two(observers=[3]), "observers: give a list"),
+        (lambda: two(observers=print), "observers: give a list"),
+        (lambda: Mailer(["ses"]), "split: give a mapping"),
+        (lambda: Mailer("sess=1", environ={}), "did you mean ses?"),
+    ],
+)
+def test_a_wrong_argument_is_refused_when_it_is_given(make, said):
+    with pytest.raises(ConfigError, match=said):
+        make()

@@ -150,6 +150,16 @@ def test_the_smtp_port_and_the_stream_have_variables():
     assert (settings.port, settings.options["stream"]) == (2525, "bulk")
 
 
+def test_an_unknown_option_names_the_variable_it_stands_in():
+    environ = {"MAILBALANCE_EU_URL": "memory:?regon=x"}
+
+    said = read_backend("eu", environ).unknown_options({"region"})
+
+    assert said == [
+        "MAILBALANCE_EU_URL: unknown option 'regon'; the options are region"
+    ]
+
+
 def test_a_port_that_is_none_is_told():
     with pytest.raises(ConfigError, match="at most 65535"):
         read_backend("mailtrap-smtp", {**TOKEN, "MAILTRAP_SMTP_PORT": "99999"})
