@@ -10,22 +10,19 @@ import asyncio
 import ssl
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 from mailbalance.sandbox.certificates import server_context
 from mailbalance.sandbox.control import control_app
 from mailbalance.sandbox.credentials import Credentials
 from mailbalance.sandbox.doors import PORTS, Doors
 from mailbalance.sandbox.engine import Engine
+from mailbalance.sandbox.environment import environment
 from mailbalance.sandbox.faults import Fault, Faults, Kind
 from mailbalance.sandbox.listening import HOST, Port, take_ports
 from mailbalance.sandbox.store import Counts, Door, Store, Stored
-
-_quoted = partial(quote, safe="")
 
 
 class Sandbox:
@@ -158,29 +155,9 @@ class Sandbox:
         return {name: f"{PORTS[name]}://{HOST}:{self.port(name)}" for name in PORTS}
 
     def environ(self, split: str = "ses=60,mailtrap=40") -> dict[str, str]:
-        """Environment variables that point a mailer at these doors."""
-        keys = self.credentials
-        aws = f"{_quoted(keys.access_key)}:{_quoted(keys.secret_key)}"
-        smtp = f"{_quoted(keys.access_key)}:{_quoted(keys.smtp_password)}"
-        token, ca = _quoted(keys.token), _quoted(str(self.ca_file))
-        endpoint = _quoted(self.urls()["ses"])
-        return {
-            "MAILBALANCE_SPLIT": split,
-            "MAILBALANCE_FROM": "demo@example.com",
-            "MAILBALANCE_SES_URL": (
-                f"ses+api://{aws}@default?region={keys.region}&endpoint={endpoint}"
-            ),
-            "MAILBALANCE_SES_SMTP_URL": (
-                f"ses+smtp://{smtp}@{HOST}:{self.port('ses-smtp')}"
-                f"?region={keys.region}&ca={ca}"
-            ),
-            "MAILBALANCE_MAILTRAP_URL": (
-                f"mailtrap+api://{token}@{HOST}:{self.port('mailtrap')}?tls=off"
-            ),
-            "MAILBALANCE_MAILTRAP_SMTP_URL": (
-                f"mailtrap+smtp://{token}@{HOST}:{self.port('mailtrap-smtp')}?ca={ca}"
-            ),
-        }
+        """Environment variables that point a mailer, and boto3, at these doors."""
+        ports = {name: self.port(name) for name in PORTS}
+        return environment(split, self.credentials, ports, self.ca_file)
 
     def messages(self, door: Door | None = None) -> list[Stored]:
         """The messages kept, oldest first, of one door or of all."""

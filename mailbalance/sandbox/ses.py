@@ -80,6 +80,8 @@ class SesDoor:
                 return self._send_email(call)
             case "GET", "/v2/email/account":
                 return _reply(self._account())
+            case "POST", "/":
+                return _no_v1()
         return _error("NotFoundException", f"No operation at {call.method} {call.path}")
 
     def too_large(self) -> Answer:
@@ -187,6 +189,21 @@ def _error(code: str, text: str, *, status: int | None = None) -> Answer:
     )
     body = as_json({"message": text})
     return Answer(status or _STATUS.get(code, 400), body, headers)
+
+
+def _no_v1() -> Answer:
+    """Refuse a call of the v1 API, in its own form, so that its clients understand.
+
+    Source: SES API reference of 2010-12-01, "Common Errors": InvalidAction (2026-11).
+    """
+    request = _request_id()
+    body = (
+        '<ErrorResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><Error>'
+        "<Type>Sender</Type><Code>InvalidAction</Code><Message>The local sandbox knows "
+        "SES's API v2 only; use the client &quot;sesv2&quot;.</Message></Error>"
+        f"<RequestId>{request[1]}</RequestId></ErrorResponse>"
+    )
+    return Answer(400, body.encode(), (("content-type", "text/xml"), request))
 
 
 def _request_id() -> tuple[str, str]:

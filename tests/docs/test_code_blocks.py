@@ -21,22 +21,11 @@ def page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageRu
     with Sandbox() as box:
         clear_environment()
         os.environ.update(box.environ(SPLIT))
-        os.environ.update(_aws(box))
         run = PageRun(tmp_path)
         yield run
         run.close()
     os.environ.clear()
     os.environ.update(before)
-
-
-def _aws(box: Sandbox) -> dict[str, str]:
-    """Give what points boto3 itself at the local sandbox."""
-    return {
-        "AWS_ACCESS_KEY_ID": box.credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": box.credentials.secret_key,
-        "AWS_DEFAULT_REGION": box.credentials.region,
-        "AWS_ENDPOINT_URL_SESV2": box.urls()["ses"],
-    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from mailbalance.sandbox import Credentials, Sandbox
-from tests.peers.sandbox_clients import mailtrap_message, post, raw, smtp
+from tests.peers.sandbox_clients import mailtrap_message, post, raw, ses_simple, smtp
 
 
 def test_every_port_is_closed_at_the_end() -> None:
@@ -139,6 +142,45 @@ def test_the_environment_points_at_the_doors() -> None:
         assert unquote(mailtrap.username or "") == keys.token
         assert parse_qs(mailtrap.query)["ca"] == [str(box.ca_file)]
         assert mailtrap.port == box.port("mailtrap-smtp")
+
+
+@pytest.fixture
+def boto3_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A box whose variables are set, over those of a user with an account at AWS."""
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "left-over")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    with Sandbox() as box:
+        for name, value in box.environ().items():
+            monkeypatch.setenv(name, value)
+        yield box
+
+
+@pytest.mark.parametrize("service", ["ses", "sesv2"])
+def test_the_environment_keeps_boto3_on_this_machine(
+    boto3_user: Sandbox, service: str
+) -> None:
+    client = boto3.Session().client(service)
+    keys = client._request_signer._credentials.get_frozen_credentials()
+
+    assert client.meta.endpoint_url == boto3_user.urls()["ses"]
+    assert client.meta.region_name == boto3_user.credentials.region
+    assert keys.access_key == boto3_user.credentials.access_key
+    assert not keys.token
+
+
+def test_boto3_sends_with_nothing_but_the_environment(boto3_user: Sandbox) -> None:
+    ses_simple(boto3.Session().client("sesv2"))
+
+    assert boto3_user.counts()["ses"].accepted == 1
+
+
+def test_a_call_of_the_v1_api_fails_at_the_door(boto3_user: Sandbox) -> None:
+    with pytest.raises(ClientError, match="API v2 only") as caught:
+        boto3.Session().client("ses").get_send_quota()
+
+    assert caught.value.response["Error"]["Code"] == "InvalidAction"
+    assert boto3_user.counts()["ses"].refused == 1
 
 
 def test_a_forgotten_box_does_not_keep_a_program_alive() -> None:
