@@ -270,3 +270,17 @@ def test_a_refusal_and_a_success_alternate_without_mixing_replies(how: How) -> N
 
         assert [type(each) for each in results] == [RejectedError, Accepted] * 10
         assert len(peer.sessions) == 1
+
+
+def test_the_end_of_an_event_loop_closes_what_nobody_closed() -> None:
+    async def run(wire: SmtpWire) -> None:
+        await asyncio.gather(*(wire.asend(MAIL, timeout=5) for _ in "abc"))
+
+    with SmtpPeer() as peer:
+        wire = wire_to(peer)
+        for _ in "ab":
+            asyncio.run(run(wire))
+
+        assert len(peer.sessions) == 6
+        assert all(peer.wait(n).commands[-1] == "QUIT" for n in range(6))
+        gc.collect()  # a transport left open would warn here

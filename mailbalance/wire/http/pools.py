@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mailbalance.fork_lock import IMPORTING
+from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
@@ -140,28 +141,15 @@ async def _enter(state: _State, loop: asyncio.AbstractEventLoop) -> _LoopPools:
     for other in [known for known in state.loops if known.is_closed()]:
         del state.loops[other]
     found = state.loops[loop] = _LoopPools()
-    found.keeper = _keep(state, loop, found)
-    await anext(found.keeper)
-    return found
 
-
-async def _keep(
-    state: _State, loop: asyncio.AbstractEventLoop, found: _LoopPools
-) -> AsyncGenerator[None, None]:
-    """Close a loop's pools when it shuts down its async generators.
-
-    ``asyncio.run`` does that last of all, so a script that never calls ``aclose`` leaves
-    no open socket behind.
-    """
-    try:
-        yield
-    finally:
+    async def close() -> None:
         state.loops.pop(loop, None)
         for pool in found.pools.values():
             await pool.aclose()
-        await asyncio.sleep(
-            0
-        )  # aborted transports close their sockets in the next turn
+        await asyncio.sleep(0)  # aborted transports close in the next turn
+
+    found.keeper = await closing_at_the_end(close)
+    return found
 
 
 def _tls(ca: str | None) -> ssl.SSLContext:

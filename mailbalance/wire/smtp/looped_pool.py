@@ -11,15 +11,19 @@ import asyncio
 import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from mailbalance.errors import DeliveryError
+from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
 from mailbalance.wire.smtp.looped import TransportLine, pump
 from mailbalance.wire.smtp.looped_dial import dial
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
     from mailbalance.wire.smtp.deadline import Deadline
@@ -109,6 +113,14 @@ class LoopedPool:
                 self._shelf.put(connection, time.monotonic())
 
 
+@dataclass(slots=True)
+class _Kept:
+    """One loop's pool, and the generator that dies with the loop."""
+
+    pool: LoopedPool
+    keeper: AsyncGenerator[None, None] | None = None
+
+
 class LoopedPools:
     """The pools of one server, one for each event loop."""
 
@@ -116,37 +128,50 @@ class LoopedPools:
         self._server = server
         self._reuse = reuse
         self._rules = rules
+        self._inherited: list[object] = []
         self._begin()
 
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._pools: dict[asyncio.AbstractEventLoop, LoopedPool] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, _Kept] = {}
 
-    def here(self) -> LoopedPool:
+    async def here(self) -> LoopedPool:
         """Give the running loop's pool."""
         if self._process != os.getpid():
             # The parent's transports must not even be closed here: that would reach into
             # its loop's epoll. They stay referenced, and end with this process.
-            self._inherited = self._pools
+            self._inherited.append(self._pools)
             self._begin()
         loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
+        kept = self._pools.get(loop)
+        if kept is None:
+            kept = _Kept(LoopedPool(self._server, self._reuse, self._rules))
             with self._lock:
-                pool = self._pools[loop] = LoopedPool(
-                    self._server, self._reuse, self._rules
-                )
+                self._pools[loop] = kept
                 self._drop_closed()
-        return pool
+            kept.keeper = await closing_at_the_end(_parting(self._pools, loop, kept))
+        return kept.pool
 
     async def close(self) -> None:
         """Close the running loop's pool, if it has one."""
         loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop) if self._process == os.getpid() else None
-        if pool is not None:
-            await pool.close()
+        kept = self._pools.get(loop) if self._process == os.getpid() else None
+        if kept is not None:
+            await kept.pool.close()
 
     def _drop_closed(self) -> None:
         for loop in [each for each in self._pools if each.is_closed()]:
-            self._pools.pop(loop).forsake()
+            self._pools.pop(loop).pool.forsake()
+
+
+def _parting(
+    pools: dict[asyncio.AbstractEventLoop, _Kept],
+    loop: asyncio.AbstractEventLoop,
+    kept: _Kept,
+) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        pools.pop(loop, None)
+        await kept.pool.close()
+
+    return close

@@ -77,7 +77,7 @@ class SmtpWire:
         """
         deadline = Deadline(timeout)
         try:
-            return await self._for_loops().here().carry(mail, deadline)
+            return await (await self._for_loops().here()).carry(mail, deadline)
         except DeliveryError as error:
             error.backend = self._backend
             raise
