@@ -112,10 +112,9 @@ def checked_observers(given: Any) -> tuple[Observer, ...]:
     Raises:
         ConfigError: When it is no list of them, or one cannot be called.
     """
-    found = tuple(given) if isinstance(given, Iterable) else (None,)
-    if not all(map(callable, found)):
+    if not isinstance(given, Iterable) or not all(map(callable, found := list(given))):
         raise ConfigError("observers: give a list of things that can be called")
-    return found
+    return tuple(found)
 
 
 def _pairs(split: Any) -> list[tuple[Any, Any]]:

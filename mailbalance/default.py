@@ -6,10 +6,11 @@ must not: anything a ``Mailer`` of one's own could not do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from mailbalance.fork_lock import ForkLock
 from mailbalance.mailer import Mailer
+from mailbalance.message import Envelope, Fields
 
 if TYPE_CHECKING:
     from mailbalance.backend import Receipt
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 _default: Mailer | None = None
 _default_lock = ForkLock()
+
+
+class Options(Fields, total=False):
+    """What ``send`` takes beside the message: its fields, and how to send it."""
+
+    via: str | None
+    envelope: Envelope | None
 
 
 def default_mailer() -> Mailer:
@@ -41,11 +49,13 @@ def replace_default(mailer: Mailer | None) -> Mailer | None:
     return before
 
 
-def send(message: Sendable | None = None, /, **options: Any) -> Receipt:
+def send(message: Sendable | None = None, /, **options: Unpack[Options]) -> Receipt:
     """Send one message through the default mailer; see ``Mailer.send``."""
     return default_mailer().send(message, **options)
 
 
-async def asend(message: Sendable | None = None, /, **options: Any) -> Receipt:
+async def asend(
+    message: Sendable | None = None, /, **options: Unpack[Options]
+) -> Receipt:
     """Send one message through the default mailer; see ``Mailer.asend``."""
     return await default_mailer().asend(message, **options)

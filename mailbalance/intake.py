@@ -60,5 +60,5 @@ def _completed(message: Message, lacks: Mapping[str, Any]) -> Message:
     """Give a copy that is the same message: with the same Message-ID and Date."""
     copy = message.model_copy(update=lacks)
     stamp = message.once("_stamp", copy.stamp)
-    copy.__dict__["_stamp"] = stamp
+    copy.once("_stamp", lambda: stamp)
     return copy

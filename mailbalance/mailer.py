@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mailbalance import events
 from mailbalance.assembly import (
@@ -25,7 +25,7 @@ from mailbalance.config import read_settings
 from mailbalance.driver import Job, Timing, arun, run
 from mailbalance.errors import DeliveryError
 from mailbalance.intake import Sendable, take
-from mailbalance.message import Address, Envelope, Message
+from mailbalance.message import Address, Envelope, Fields, Message
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Route, Router, Share
 from mailbalance.routing.route import NOBODY
@@ -136,7 +136,7 @@ class Mailer:
         *,
         via: str | None = None,
         envelope: Envelope | None = None,
-        **fields: Any,
+        **fields: Unpack[Fields],
     ) -> Receipt:
         """Send one message and wait until a provider has answered.
 
@@ -167,7 +167,7 @@ class Mailer:
         *,
         via: str | None = None,
         envelope: Envelope | None = None,
-        **fields: Any,
+        **fields: Unpack[Fields],
     ) -> Receipt:
         """Do as ``send`` does, without blocking the event loop.
 
@@ -192,14 +192,14 @@ class Mailer:
         /,
         *,
         via: str | None = None,
-        **fields: Any,
+        **fields: Unpack[Fields],
     ) -> Route:
         """Tell where a message would go now, and why; nothing is counted or sent."""
         taken = self.take(message, **fields)
         return self.router.preview(taken, Envelope.of(taken), via=via)
 
     def preview(
-        self, message: Sendable | None = None, /, **fields: Any
+        self, message: Sendable | None = None, /, **fields: Unpack[Fields]
     ) -> dict[str, str]:
         """Give the exact request each backend would make, or why it cannot."""
         taken = self.take(message, **fields)
@@ -245,7 +245,9 @@ class Mailer:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def take(self, message: Sendable | None = None, /, **fields: Any) -> Message:
+    def take(
+        self, message: Sendable | None = None, /, **fields: Unpack[Fields]
+    ) -> Message:
         """Make whatever ``send`` takes a ``Message``, with this mailer's defaults.
 
         Raises:
@@ -264,14 +266,8 @@ class Mailer:
         """Route a message, and count the choice, without sending it yet.
 
         ``send`` is ``take``, ``begin`` and ``finish``; apart they let several messages be
-        routed before the first is sent.
-
-        Args:
-            message: What to send.
-            via: As for ``send``.
-            envelope: As for ``send``.
-            stand_ins: Backends that act for this message in place of those of the same
-                name.
+        routed before the first is sent. ``stand_ins`` are backends that act for this
+        message in place of those of the same name.
         """
         self._under_way.must_be_open()
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))

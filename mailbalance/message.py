@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, cast
 
 from pydantic import AwareDatetime, model_validator
 
@@ -42,6 +42,31 @@ _ADDABLE = frozenset(["from_", "to", "cc", "reply_to", "subject", "message_id", 
 #: What a raw message says in its body or all over its header: replacing one of these
 #: means writing the message anew.
 _WRITTEN = frozenset(["text", "html", "headers", "attachments"])
+
+
+class Fields(TypedDict, total=False):
+    """The fields of a message as ``Message(...)`` and ``send(...)`` take them."""
+
+    from_: AddressLike | None
+    to: Addresses
+    cc: Addresses
+    bcc: Addresses
+    reply_to: Addresses
+    subject: str
+    text: str | None
+    html: str | None
+    headers: Mapping[str, str]
+    attachments: Iterable[Attachment | os.PathLike[str]]
+    category: str | None
+    metadata: Mapping[str, str | int | float | bool]
+    stream: Literal["transactional", "bulk"] | None
+    key: str | None
+    ses: SesOptions | Mapping[str, Any]
+    mailtrap: MailtrapOptions | Mapping[str, Any]
+    message_id: str | None
+    date: datetime | None
+    raw: bytes | None
+    unrepresented: Iterable[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,30 +142,7 @@ class Message(Value):
 
     if TYPE_CHECKING:
 
-        def __init__(
-            self,
-            *,
-            from_: AddressLike | None = None,
-            to: Addresses = (),
-            cc: Addresses = (),
-            bcc: Addresses = (),
-            reply_to: Addresses = (),
-            subject: str = "",
-            text: str | None = None,
-            html: str | None = None,
-            headers: Mapping[str, str] = ...,
-            attachments: Iterable[Attachment | os.PathLike[str]] = (),
-            category: str | None = None,
-            metadata: Mapping[str, str | int | float | bool] = ...,
-            stream: Literal["transactional", "bulk"] | None = None,
-            key: str | None = None,
-            ses: SesOptions | Mapping[str, Any] = ...,
-            mailtrap: MailtrapOptions | Mapping[str, Any] = ...,
-            message_id: str | None = None,
-            date: datetime | None = None,
-            raw: bytes | None = None,
-            unrepresented: Iterable[str] = (),
-        ) -> None: ...
+        def __init__(self, **fields: Unpack[Fields]) -> None: ...
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
