@@ -20,6 +20,7 @@ from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, 
 from mailbalance.wire.http.faults import reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
 USER_AGENT = f"mailbalance/{__version__}"
@@ -33,10 +34,13 @@ class Client(Protocol):
         """Whether it can no longer send."""
         ...
 
-    def stream(
-        self, method: str, url: str, **options: Any
-    ) -> AbstractContextManager[Any]:
-        """Send a request and give its response, the body unread."""
+    @property
+    def stream(self) -> Callable[..., AbstractContextManager[Any]]:
+        """Send a request and give its response, the body unread.
+
+        A property, since the two families give its options types of their own, and no
+        method of ours could have both.
+        """
         ...
 
     def close(self) -> None:
@@ -52,10 +56,9 @@ class AsyncClient(Protocol):
         """Whether it can no longer send."""
         ...
 
-    def stream(
-        self, method: str, url: str, **options: Any
-    ) -> AbstractAsyncContextManager[Any]:
-        """Send a request and give its response, the body unread."""
+    @property
+    def stream(self) -> Callable[..., AbstractAsyncContextManager[Any]]:
+        """Send a request and give its response; a property, as in ``Client``."""
         ...
 
     async def aclose(self) -> None:
