@@ -115,8 +115,10 @@ def test_its_refused_connection_is_not_accepted(own):
     ids=["closed", "silent", "dribbling"],
 )
 def test_its_lost_reply_leaves_the_outcome_unknown(own, act):
-    with Peer((act,)) as peer, pytest.raises(UnknownOutcomeError):
-        own.send(peer.url(), timeout=0.6)
+    with Peer((act,)) as peer:
+        with pytest.raises(UnknownOutcomeError):
+            own.send(peer.url(), timeout=0.6)
+        peer.wait_for_an_end()
 
     assert len(peer.requests) == 1
 
