@@ -15,7 +15,7 @@ import aiosmtplib.errors
 import pytest
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
-from mailbalance.wire.smtp import Credentials, Server
+from mailbalance.wire.smtp import Credentials, Security, Server
 from mailbalance.wire.smtp.faults import FOREIGN, translate
 from mailbalance.wire.smtp.replies import MalformedReplyError
 from mailbalance.wire.smtp.steps import BrokenError
@@ -113,6 +113,32 @@ def test_a_refusing_reply_in_an_exception_is_judged_like_any_reply(
 
     assert type(error) is kind
     assert error.code == str(code)
+
+
+@pytest.mark.parametrize("security", ["starttls", "off"])
+@pytest.mark.parametrize("error", [TimeoutError(), BrokenError("late", "timeout")])
+def test_any_port_without_a_greeting_may_begin_with_tls(
+    security: Security, error: Exception
+) -> None:
+    server = Server("127.0.0.1", 8465, security)
+
+    found = translate(error, "greeting", server, ())
+
+    assert type(found) is TransientError
+    assert "if port 8465 begins with TLS" in found.detail
+    assert f"tls={security} does not, change port= or set tls=implicit" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("phase", "security"), [("greeting", "implicit"), ("ehlo", "starttls")]
+)
+def test_a_server_that_is_slow_otherwise_is_only_slow(
+    phase: str, security: Security
+) -> None:
+    found = translate(TimeoutError(), phase, Server("127.0.0.1", 8465, security), ())
+
+    assert "did not answer in time" in found.detail
+    assert "tls=" not in found.detail
 
 
 @pytest.mark.parametrize("port", [465, 2465])

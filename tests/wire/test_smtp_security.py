@@ -103,6 +103,18 @@ def test_tls_at_once_on_a_port_for_starttls_says_which_settings_to_change(
         assert "port=465" in error.detail
 
 
+@pytest.mark.parametrize("security", ["starttls", "off"])
+def test_another_port_that_begins_with_tls_says_which_settings_to_change(
+    how: How, ca: str, security: Security
+) -> None:
+    with SmtpPeer(security="implicit") as peer:
+        error = fail(how, peer, security=security, ca=ca, timeout=0.6)
+
+    assert type(error) is TransientError
+    assert "port=" in error.detail
+    assert "tls=implicit" in error.detail
+
+
 @pytest.mark.parametrize(
     "host", ["mail.example.com", "10.0.0.1", "8.8.8.8", "127.1.evil"]
 )

@@ -96,16 +96,18 @@ def _tls_failed(error: BaseException, phase: str, server: Server) -> DeliveryErr
 
 
 def _timed_out(_error: BaseException, phase: str, server: Server) -> DeliveryError:
-    if phase == "greeting" and _expects_tls(server):
+    if phase != "greeting" or server.security == "implicit":
+        return TransientError(f"{server.where} did not answer in time")
+    silent = f"{server.where} sent no greeting"
+    if server.port in IMPLICIT_PORTS:
         return UnavailableError(
-            f"{server.where} sent no greeting: port {server.port} begins with TLS, "
-            "which tls=starttls does not; set port=587, or tls=implicit"
+            f"{silent}: port {server.port} begins with TLS, which "
+            f"tls={server.security} does not; set port=587, or tls=implicit"
         )
-    return TransientError(f"{server.where} did not answer in time")
-
-
-def _expects_tls(server: Server) -> bool:
-    return server.security == "starttls" and server.port in IMPLICIT_PORTS
+    return TransientError(
+        f"{silent} in time; if port {server.port} begins with TLS, which "
+        f"tls={server.security} does not, change port= or set tls=implicit"
+    )
 
 
 def _unresolved(error: BaseException, _phase: str, server: Server) -> DeliveryError:
