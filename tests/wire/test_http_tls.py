@@ -7,11 +7,14 @@ import socket
 import ssl
 import threading
 
+import httpx
+import httpx2
 import pytest
 import trustme
 from botocore.utils import get_environ_proxies
 
-from mailbalance import TransientError, UnavailableError
+from mailbalance import TransientError, UnavailableError, UnknownOutcomeError
+from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.proxies import proxy_for
 from mailbalance.wire.tls import client_context
 
@@ -69,12 +72,74 @@ def test_plaintext_on_a_tls_port_is_explained(how):
         caller.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         caller.wait_until_gone()
 
-    explained = pytest.raises(TransientError, match="speak TLS at once")
+    explained = pytest.raises(
+        TransientError, match=r"plain HTTP.*endpoint=http://.*tls=off"
+    )
 
     with Peer((banner,)) as peer, explained as caught:
         how(peer.url().replace("http:", "https:"))
 
     assert caught.value.code == "tls"
+
+
+def by_any_client(family):
+    """Send by a user's own client."""
+
+    def how(url):
+        with family.Client() as client:
+            request = HttpRequest("POST", url, {}, b"mail")
+            HttpWire(backend="b", client=client).post(request, timeout=0.9)
+
+    return how
+
+
+def smtp(caller):
+    caller.say(b"220 mail.example.com ready\r\n")
+    caller.wait_until_gone()
+
+
+def smtp_that_ends(caller):
+    caller.take()
+    caller.say(b"220 mail.example.com ready\r\n500 what?\r\n\r\n")
+
+
+@pytest.mark.parametrize("act", [smtp, smtp_that_ends])
+def test_http_on_a_port_for_smtp_is_explained_and_still_unknown(how, act):
+    explained = pytest.raises(UnknownOutcomeError, match="not seem to speak HTTP")
+
+    with Peer((act,)) as peer, explained as caught:
+        how(peer.url(), timeout=0.9)
+
+    assert "endpoint= of ses or tls= of mailtrap" in caught.value.detail
+
+
+@pytest.mark.parametrize("family", [httpx, httpx2])
+def test_a_users_own_client_has_http_on_a_port_for_smtp_explained(family):
+    explained = pytest.raises(UnknownOutcomeError, match="not seem to speak HTTP")
+
+    with Peer((smtp_that_ends,)) as peer, explained:
+        by_any_client(family)(peer.url())
+
+
+def test_http_on_a_port_that_begins_with_tls_is_explained_and_still_unknown(how, ours):
+    explained = pytest.raises(UnknownOutcomeError, match="if this port does not speak")
+
+    with Peer((serve,), tls=ours[1]) as peer, explained as caught:
+        how(peer.url().replace("https:", "http:"))
+
+    assert "endpoint= of ses or tls= of mailtrap" in caught.value.detail
+
+
+def test_a_reply_lost_over_tls_is_not_explained_away(how, ours):
+    ca, server = ours
+
+    with (
+        Peer((lambda caller: caller.take(),), tls=server) as peer,
+        pytest.raises(UnknownOutcomeError) as caught,
+    ):
+        how(peer.url(host="localhost"), ca=ca)
+
+    assert "look at" not in caught.value.detail
 
 
 def test_the_shared_context_is_left_as_it_was(ours):

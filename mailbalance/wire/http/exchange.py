@@ -68,6 +68,7 @@ class Exchange:
         blind: Whether no trace event was seen where there may never be one.
         abandoned: Whether the caller was cancelled and wants it to end.
         reused: Whether the connection was used before.
+        secured: Whether TLS was begun on it, if it is a new one.
         received: Bytes of a reply seen, or ``None`` where nobody counts them.
         latest: The bytes that were read last.
         heads: How many replies seem to have begun.
@@ -89,6 +90,7 @@ class Exchange:
         "phase",
         "received",
         "reused",
+        "secured",
     )
 
     def __init__(
@@ -105,6 +107,7 @@ class Exchange:
         self.blind = False
         self.abandoned = False
         self.reused = True
+        self.secured = False
         self.received: int | None = None
         self.latest = b""
         self.heads = 0
@@ -146,7 +149,9 @@ class Exchange:
         elif step in _PHASES:
             self.phase = _PHASES[step]
             if self.phase == "connect":
-                self.reused = False
+                self.reused = self.secured = False
+            elif self.phase == "tls":
+                self.secured = True
 
     async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
         """Do as ``trace`` does, for async clients."""

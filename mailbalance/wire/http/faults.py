@@ -50,6 +50,15 @@ SENTENCES = {
     "TimeoutError": "no reply from {host} in time",
 }
 
+#: What to look at when TLS met a port that does not begin with it.
+_NOT_TLS = (
+    " (if this port speaks plain HTTP, as it may on this machine only, set "
+    "endpoint=http://... for ses, tls=off for mailtrap)"
+)
+
+#: What to look at when HTTP met something else: TLS, or SMTP.
+_LOOK = "look at its number, and at endpoint= of ses or tls= of mailtrap"
+
 #: Classes that can only come from before the first byte of our request was written.
 BEFORE_COMMIT = frozenset(
     {
@@ -164,7 +173,7 @@ def _detail(error: BaseException, names: list[str], exchange: Exchange) -> str:
     sentence = next((SENTENCES[name] for name in names if name in SENTENCES), "")
     what = (sentence or f"{names[0]} on the way to {{host}}").format(host=exchange.host)
     quoted = "".join(c if c.isprintable() else " " for c in _root(error))[:_QUOTE]
-    hint = _hint(error)
+    hint = _hint(error, names, exchange)
     return f"{what}: {quoted}{hint}" if quoted else f"{what}{hint}"
 
 
@@ -174,11 +183,23 @@ def _root(error: BaseException) -> str:
     return next((text for text in texts if text), str(error))
 
 
-def _hint(error: BaseException) -> str:
+def _hint(error: BaseException, names: list[str], exchange: Exchange) -> str:
+    """Point at the settings when the port speaks something else."""
     for found in _chain(error):
         if isinstance(found, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(found):
-            return " (does that port speak TLS at once?)"
+            return _NOT_TLS
+    told = bool(exchange.received) and not exchange.heads
+    if told or "illegal status line" in str(error):
+        return f" (this port does not seem to speak HTTP: {_LOOK})"
+    if not _CLOSED.isdisjoint(names) and _hung_up_on_plaintext(exchange):
+        return f" (if this port does not speak HTTP, {_LOOK})"
     return ""
+
+
+def _hung_up_on_plaintext(exchange: Exchange) -> bool:
+    """Say whether a port did what one that begins with TLS does when told HTTP."""
+    plaintext = not (exchange.reused or exchange.secured)
+    return plaintext and exchange.received == 0
 
 
 def _code(error: BaseException, names: list[str]) -> str:
