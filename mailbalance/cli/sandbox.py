@@ -18,6 +18,9 @@ from mailbalance.cli.output import Code, Json, Output
 if TYPE_CHECKING:
     from mailbalance.sandbox import Sandbox
 
+#: Named here too, since the extra that brings the doors may not be installed.
+_DOORS = ("ses", "mailtrap", "ses-smtp", "mailtrap-smtp")
+
 _EXTRA = 'The local sandbox needs its extra: pip install "mailbalance[sandbox]"'
 
 
@@ -62,6 +65,7 @@ def sandbox(
       mailbalance sandbox > box.env &    then: . ./box.env; mailbalance send ...
     """  # noqa: D301 - a real backspace tells click not to wrap the lines after it
     out = Output(json=json)
+    _check(split)
     wanted = _wanted(ports, control_port)
     try:
         box = new_sandbox(out, ports=wanted).start()
@@ -86,6 +90,25 @@ def new_sandbox(out: Output, **options: object) -> Sandbox:
     except ImportError:
         raise out.fail(_EXTRA, Code.USAGE) from None
     return Sandbox(**options)  # type: ignore[arg-type]
+
+
+def _check(split: str) -> None:
+    """Refuse a split that no mailer could use at these doors."""
+    from mailbalance.config.weights import parse_split
+    from mailbalance.errors import ConfigError
+
+    try:
+        names = [weight.name for weight in parse_split(split, source="the split")]
+    except ConfigError as error:
+        raise typer.BadParameter(
+            "; ".join(error.problems), param_hint="--split"
+        ) from None
+    for name in names:
+        if name not in _DOORS:
+            raise typer.BadParameter(
+                f"there is no door {name!r}; there are {', '.join(_DOORS)}",
+                param_hint="--split",
+            )
 
 
 def _wanted(ports: str | None, control_port: int | None) -> dict[str, int]:

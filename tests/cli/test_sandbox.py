@@ -12,7 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from mailbalance.cli.sandbox import _DOORS
 from mailbalance.sandbox import Sandbox
+from mailbalance.sandbox.store import DOORS
 from tests.cli.conftest import Invoke, command, process_environ
 
 
@@ -116,3 +118,17 @@ def test_a_wrong_port_is_a_misuse(invoke: Invoke, ports: str) -> None:
 
     assert ended.exit_code == 2
     assert "--ports" in ended.stderr
+
+
+@pytest.mark.parametrize("split", ["foo=1", "ses=60,foo=40", "ses", "ses=x", ""])
+def test_a_split_that_its_doors_cannot_carry_is_a_misuse(
+    invoke: Invoke, split: str
+) -> None:
+    ended = invoke("sandbox", "--split", split)
+
+    assert ended.exit_code == 2
+    assert "--split" in ended.stderr
+
+
+def test_the_doors_of_a_split_are_those_of_the_box() -> None:
+    assert set(_DOORS) == set(DOORS)
