@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mailbalance import Mailer, default
+from mailbalance import Mailer, default, dropin
 from mailbalance.backends import make_backend
 from mailbalance.cli.variables import _MASKED, _OPEN
 from mailbalance.config import parse_dsn, read_backend, read_settings
@@ -94,6 +94,7 @@ class PageRun:
     def close(self) -> None:
         """Close what the page's blocks left open."""
         self.commands.close()
+        dropin.uninstall()
         for value in (*self.names.values(), default.replace_default(None)):
             if isinstance(value, Mailer):
                 value.close()
