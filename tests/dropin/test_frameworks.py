@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import django
 import pytest
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
+from moto.server import ThreadedMotoServer
 
 from mailbalance import Mailer, dropin
 from mailbalance.sandbox import Sandbox
@@ -156,3 +158,32 @@ def _raw(box: Sandbox) -> bytes:
 
     content = json.loads(box.messages("ses")[0].raw)["Content"]
     return base64.b64decode(content["Raw"]["Data"])
+
+
+@pytest.fixture
+def moto_url() -> Iterator[str]:
+    """A server that speaks the v1 API, which the local sandbox does not."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.mark.parametrize("split", ["mailtrap=100", "ses=50,mailtrap=50"])
+def test_django_ses_on_its_older_api_sends_through_the_mailer(
+    split: str, at: Any, box: Sandbox, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(split)
+    monkeypatch.setattr(settings, "USE_SES_V2", False)
+    monkeypatch.setattr(settings, "AWS_SES_REGION_ENDPOINT_URL", moto_url)
+    ses = boto3.client(
+        "ses", "us-east-1", endpoint_url=moto_url,
+        aws_access_key_id="x", aws_secret_access_key="x",
+    )  # fmt: skip
+    ses.verify_email_identity(EmailAddress="shop@example.com")
+
+    sent = get_connection(DJANGO_SES).send_messages([mail() for _ in range(4)])
+
+    assert sent == 4
+    assert box.counts()["mailtrap"].accepted == (4 if split == "mailtrap=100" else 2)
