@@ -77,6 +77,8 @@ def _free_ports(count: int) -> list[int]:
 def postfix() -> Iterator[Postfix]:
     """Give a running Postfix, or skip with the reason."""
     reason = _why_not()
+    if reason and os.environ.get("REQUIRE_POSTFIX"):
+        pytest.fail(f"this run must not skip what needs Postfix: {reason}")
     if reason:
         pytest.skip(reason)
     # Its processes drop root and must be able to reach the folder.
