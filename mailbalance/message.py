@@ -193,9 +193,12 @@ class Message(Value):
         return super().model_copy(update=update, deep=deep)
 
     def __getstate__(self) -> dict[Any, Any]:
+        # Of what was kept, only the stamp is worth taking along; the rest is made anew.
         state = super().__getstate__()
         state["__dict__"] = {
-            k: v for k, v in state["__dict__"].items() if k != "_rendered"
+            name: value
+            for name, value in state["__dict__"].items()
+            if name == "_stamp" or not name.startswith("_")
         }
         return state
 

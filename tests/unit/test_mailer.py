@@ -741,3 +741,13 @@ def test_a_split_may_be_given_as_the_text_of_the_variable():
 def test_a_wrong_argument_is_refused_when_it_is_given(make, said):
     with pytest.raises(ConfigError, match=said):
         make()
+
+
+def test_a_message_that_was_sent_takes_only_its_stamp_through_a_pickle():
+    message = Message(to="ana@example.com", text="x")
+    one(from_="me@example.com").send(message)
+
+    again = pickle.loads(pickle.dumps(message))  # noqa: S301 - our own bytes
+
+    assert again.stamp() == message.stamp()
+    assert [name for name in vars(again) if name.startswith("_")] == ["_stamp"]
