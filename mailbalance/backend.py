@@ -109,6 +109,26 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """So many messages or recipients in any stretch of so many seconds.
+
+    Attributes:
+        count: How many.
+        period: The stretch, in seconds.
+        unit: What is counted.
+        shared: Whether the backend alone has it, or all backends of its account together.
+        used: How many were spent in the stretch up to now when the provider told it, by
+            whomever; 0 for a limit that is configured or published.
+    """
+
+    count: int
+    period: float
+    unit: Literal["messages", "recipients"] = "messages"
+    shared: Literal["backend", "account"] = "backend"
+    used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a backend can carry: a provider's published limits, with where and when read.
 
@@ -117,12 +137,17 @@ class Limits:
         recipients: Recipients in one message.
         source: The provider's page the figures come from.
         checked: The day they were read.
+        rates: How fast this process may send: published for the provider's own host, or
+            configured; divided by the number of processes that share them.
+        concurrency: Messages at once in this process, or ``None`` for no limit.
     """
 
     size: int
     recipients: int
     source: str
     checked: date
+    rates: tuple[Rate, ...] = ()
+    concurrency: int | None = None
 
 
 @runtime_checkable
@@ -188,6 +213,35 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class Probing(Protocol):
+    """A backend that can ask its provider something without sending anything.
+
+    Optional: without it, a backend that failed is tried again with a message.
+
+    Attributes:
+        learns: Whether a probe tells limits, and is wanted for that (``rate=auto``).
+    """
+
+    learns: bool
+
+    def probe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Find out whether the provider answers, and what it says of our limits.
+
+        Args:
+            timeout: Seconds for all of it.
+
+        Raises:
+            DeliveryError: When it cannot be reached or refuses our credentials; never an
+                ``UnknownOutcomeError``, since nothing was sent.
+        """
+        ...
+
+    async def aprobe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Do as ``probe`` does, without blocking the event loop."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Try:
     """The plan's instruction: ask this backend, for these recipients, after this delay.
@@ -197,9 +251,13 @@ class Try:
         recipients: Who this try is for.
         delay: Seconds to wait before it.
         timeout: Seconds that the attempt itself may take.
+        probe: Whether to probe it first, and what a probe that fails means: ``"must"``
+            ends the try before the message is spent on a host that does not answer,
+            ``"may"`` is only for the limits it could tell.
     """
 
     backend: Backend
     recipients: tuple[str, ...]
     delay: float
     timeout: float
+    probe: Literal["no", "must", "may"] = "no"
