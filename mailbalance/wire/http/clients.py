@@ -117,14 +117,16 @@ def framed(request: HttpRequest, *, host: bool = False) -> dict[str, str]:
 
     ``Content-Length`` makes anything shorter an incomplete request (RFC 9112 section
     6.3), which is what the commit point rests on. Compressed replies are not asked for:
-    they are small, and may not grow in unpacking.
+    they are small, and may not grow in unpacking. A GET has no body, and says so by
+    having no length (RFC 9110 section 8.6).
     """
     headers = {
         "User-Agent": USER_AGENT,
         "Accept-Encoding": "identity",
         **request.headers,
-        "Content-Length": str(len(request.body)),
     }
+    if request.body or request.method != "GET":
+        headers["Content-Length"] = str(len(request.body))
     if host and "Host" not in headers:
         headers = {"Host": urlsplit(request.url).netloc.rpartition("@")[2], **headers}
     return headers

@@ -37,7 +37,7 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One POST: where to, with which headers, and the exact bytes of its body."""
+    """One request: where to, with which headers, and the exact bytes of its body."""
 
     method: str
     url: str
@@ -72,6 +72,7 @@ class Exchange:
         received: Bytes of a reply seen, or ``None`` where nobody counts them.
         latest: The bytes that were read last.
         heads: How many replies seem to have begun.
+        harmless: Whether it sends no mail, so that nothing about it can be unknown.
         patience: What is given to httpcore as its timeouts.
     """
 
@@ -83,6 +84,7 @@ class Exchange:
         "backend",
         "blind",
         "committed",
+        "harmless",
         "heads",
         "host",
         "latest",
@@ -99,6 +101,8 @@ class Exchange:
         host: str,
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        harmless: bool = False,
     ) -> None:
         self.backend = backend
         self.host = host
@@ -111,14 +115,16 @@ class Exchange:
         self.received: int | None = None
         self.latest = b""
         self.heads = 0
+        self.harmless = harmless
         self._clock = clock
         self._end = clock() + timeout
-        self._reserve = min(COMMIT_RESERVE, timeout / 3)
+        self._reserve = 0.0 if harmless else min(COMMIT_RESERVE, timeout / 3)
         self.patience = Patience(self)
 
     def restart(self) -> None:
         """Begin anew on another connection, with the time that is left."""
         self.phase = "connect"
+        self.committed = False
         self.reused = True
         self.received = None
 
@@ -159,7 +165,7 @@ class Exchange:
 
     def may_be_committed(self) -> bool:
         """Say whether the commit point was passed, or nobody can tell."""
-        return self.committed or self.blind
+        return not self.harmless and (self.committed or self.blind)
 
     def saw(self, data: bytes) -> None:
         """Take note of what was read; with ``b""``, that reads will be told."""
@@ -244,15 +250,15 @@ class Reply:
 
         Raises:
             UnknownOutcomeError: When it says success but could not be read in full.
+            TransientError: The same, for a harmless request.
         """
         if self.fault and 200 <= self.status < 300:
-            raise UnknownOutcomeError(
-                f"the reply of {exchange.host} says success, but it {self.fault}",
-                likely="accepted",
-                backend=exchange.backend,
-                phase="reply",
-                code=str(self.status),
-            )
+            detail = f"the reply of {exchange.host} says success, but it {self.fault}"
+            facts: dict[str, Any] = {"backend": exchange.backend, "phase": "reply"}
+            facts["code"] = str(self.status)
+            if exchange.harmless:
+                raise TransientError(detail, **facts)
+            raise UnknownOutcomeError(detail, likely="accepted", **facts)
         return HttpResponse(self.status, self.headers, bytes(self.body))
 
 

@@ -70,7 +70,7 @@ def is_early(timeout: float | None) -> bool:
 
 def outlives_cancelling(timeout: float | None) -> bool:
     """Say whether this wait belongs to a request that is committed."""
-    return isinstance(timeout, Patience) and timeout.exchange.committed
+    return isinstance(timeout, Patience) and timeout.exchange.may_be_committed()
 
 
 class told_as:  # noqa: N801 - reads as the context manager it is

@@ -65,7 +65,45 @@ class HttpWire:
             UnavailableError: The same, because a certificate or a proxy refuses.
             UnknownOutcomeError: When it was sent but no usable reply came.
         """
+        return self._tries(request, Exchange(self._backend, _host(request), timeout))
+
+    async def apost(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+        """Do as ``post`` does, without blocking the event loop.
+
+        Cancelled before the commit point, it aborts the connection and ends. Cancelled
+        after it, it goes on and gives the outcome: mail cannot be recalled.
+        """
         exchange = Exchange(self._backend, _host(request), timeout)
+        return await self._atries(request, exchange)
+
+    def get(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+        """Send a request that commits nothing, such as a GET, and wait for its reply.
+
+        Args:
+            request: What to ask.
+            timeout: Seconds for all of it, as for ``post``.
+
+        Raises:
+            TransientError: When no usable reply came; however far it went, no mail did.
+            UnavailableError: The same, because a certificate or a proxy refuses.
+        """
+        exchange = Exchange(self._backend, _host(request), timeout, harmless=True)
+        return self._tries(request, exchange)
+
+    async def aget(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+        """Do as ``get`` does, without blocking; cancelled at any time, it ends."""
+        exchange = Exchange(self._backend, _host(request), timeout, harmless=True)
+        return await self._atries(request, exchange)
+
+    def close(self) -> None:
+        """Close the connections of sync sends."""
+        self._pools.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of async sends in the running event loop."""
+        await self._pools.aclose()
+
+    def _tries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         while True:
             try:
                 return self._once(request, exchange)
@@ -78,13 +116,7 @@ class HttpWire:
                     raise faults.translate(error, exchange) from error
                 exchange.restart()
 
-    async def apost(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
-        """Do as ``post`` does, without blocking the event loop.
-
-        Cancelled before the commit point, it aborts the connection and ends. Cancelled
-        after it, it goes on and gives the outcome: mail cannot be recalled.
-        """
-        exchange = Exchange(self._backend, _host(request), timeout)
+    async def _atries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         if self._async_client is None:
             return await self._attempts(request, exchange)
         task = asyncio.create_task(self._attempts(request, exchange))
@@ -92,14 +124,6 @@ class HttpWire:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             return await _despite_cancelling(task, exchange)
-
-    def close(self) -> None:
-        """Close the connections of sync sends."""
-        self._pools.close()
-
-    async def aclose(self) -> None:
-        """Close the connections of async sends in the running event loop."""
-        await self._pools.aclose()
 
     async def _attempts(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         while True:
