@@ -75,6 +75,14 @@ class SocketLine:
                 reply = self._reader.next()
         return reply
 
+    def answers(self, limit: float) -> bool:
+        """Say NOOP, and tell whether the server answers as it should."""
+        try:
+            self.write(b"NOOP\r\n", limit)
+            return self.read(limit).code == 250 and self.empty
+        except BrokenError:
+            return False
+
     @property
     def quiet(self) -> bool:
         """Whether it is open and nothing has come that nobody asked for."""

@@ -10,14 +10,18 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError
 from mailbalance.wire.smtp.blocking import SocketLine, pump
 from mailbalance.wire.smtp.blocking_dial import dial
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
+from mailbalance.wire.smtp.slots import Slots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
     from mailbalance.wire.smtp.deadline import Deadline
@@ -46,13 +50,27 @@ class BlockingPool:
         Raises:
             DeliveryError: When it was not accepted, or may not have been.
         """
-        state = self._own_state()
-        if not state.slots.acquire(timeout=deadline.before_commit):
-            raise crowded(self._reuse)
-        try:
+        with self._slot(deadline) as state:
             return self._carry(state, mail, deadline)
-        finally:
-            state.slots.release()
+
+    def probe(self, deadline: Deadline) -> None:
+        """Make sure that one resting connection answers, opening it if need be.
+
+        Raises:
+            DeliveryError: When none could be opened.
+        """
+        with self._slot(deadline) as state:
+            with state.lock:
+                connection = state.shelf.take(time.monotonic())
+            if connection is not None and _answers(connection, deadline):
+                state.put(connection)
+            else:
+                state.put(dial(self._server, deadline, self._rules))
+
+    def occupancy(self) -> tuple[int, int]:
+        """Give how many connections are in use, and how many rest."""
+        state = self._own_state()
+        return state.slots.taken, len(state.shelf)
 
     def close(self) -> None:
         """Part from the resting connections; a busy one goes when its message is done."""
@@ -63,6 +81,17 @@ class BlockingPool:
         ends = time.monotonic() + GOODBYE
         for connection in resting:
             connection.line.part(max(0.0, ends - time.monotonic()))
+
+    @contextmanager
+    def _slot(self, deadline: Deadline) -> Iterator[_State]:
+        """Wait for the right to use a connection."""
+        state = self._own_state()
+        if not state.slots.acquire(deadline.before_commit):
+            raise crowded(self._reuse)
+        try:
+            yield state
+        finally:
+            state.slots.release()
 
     def _own_state(self) -> _State:
         """Give this process's state; a forked child begins with an empty one."""
@@ -102,6 +131,17 @@ def _run(
             connection.line.abort()
 
 
+def _answers(connection: Connection[SocketLine], deadline: Deadline) -> bool:
+    """Tell whether a resting connection is alive; if not, it is cut."""
+    alive = False
+    try:
+        alive = connection.line.answers(deadline.limit("noop"))
+    finally:
+        if not alive:
+            connection.line.abort()
+    return alive
+
+
 class _State:
     """What one process holds."""
 
@@ -110,7 +150,7 @@ class _State:
     def __init__(self, reuse: Reuse) -> None:
         self.process = os.getpid()
         self.lock = threading.Lock()
-        self.slots = threading.Semaphore(reuse.connections)
+        self.slots = Slots(reuse.connections)
         self.shelf: Shelf[SocketLine] = Shelf(reuse)
         self.closed = False
 

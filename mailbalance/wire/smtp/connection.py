@@ -131,6 +131,9 @@ class Shelf(Generic[L]):
         self._resting.clear()
         return resting
 
+    def __len__(self) -> int:
+        return len(self._resting)
+
     def _too_old(self, connection: Connection[L], now: float) -> bool:
         return (
             now - connection.rested > self._reuse.idle
@@ -140,8 +143,10 @@ class Shelf(Generic[L]):
 
 
 def crowded(reuse: Reuse) -> ThrottledError:
-    """Make the error for a message that found every connection in use for too long."""
-    return ThrottledError(
-        f"all {reuse.connections} connections were in use until too little time was left",
-        phase="connect",
-    )
+    """Make the error for a message that found every connection in use for too long.
+
+    Its phase says that the queue is our own: no provider asked to slow down.
+    """
+    count = reuse.connections
+    what = "the one connection was" if count == 1 else f"all {count} connections were"
+    return ThrottledError(f"{what} in use until too little time was left", phase="pool")

@@ -28,6 +28,8 @@ CAPS = {
     "rcpt": 30.0,
     "data": 30.0,
     "body": 30.0,
+    # Without an answer on a connection that rested, a new one is tried at once.
+    "noop": 3.0,
 }
 
 #: Longest wait for a reply that a server may have sent before it cut us off (Postfix
@@ -40,17 +42,22 @@ class Deadline:
 
     Attributes:
         reserve: Seconds that must be left at the commit point. Starting to commit with
-            less would turn a slow reply into an unknown outcome.
+            less would turn a slow reply into an unknown outcome. None where nothing is
+            to be committed.
     """
 
     __slots__ = ("_clock", "_ends", "reserve")
 
     def __init__(
-        self, timeout: float, *, clock: Callable[[], float] = time.monotonic
+        self,
+        timeout: float,
+        *,
+        commits: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._ends = clock() + timeout
-        self.reserve = min(10.0, timeout / 3)
+        self.reserve = min(10.0, timeout / 3) if commits else 0.0
 
     @property
     def left(self) -> float:

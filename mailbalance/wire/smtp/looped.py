@@ -132,6 +132,14 @@ class TransportLine(asyncio.Protocol):
             self._must_be_open()
         return reply
 
+    async def answers(self, limit: float) -> bool:
+        """Say NOOP, and tell whether the server answers as it should."""
+        try:
+            await self.write(b"NOOP\r\n", limit)
+            return (await self.read(limit)).code == 250 and self._reader.empty
+        except BrokenError:
+            return False
+
     @property
     def leaving(self) -> bool:
         """Whether it is being closed and not gone yet."""

@@ -11,6 +11,7 @@ import asyncio
 import os
 import threading
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -22,7 +23,7 @@ from mailbalance.wire.smtp.looped import TransportLine, pump
 from mailbalance.wire.smtp.looped_dial import dial
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
@@ -47,6 +48,7 @@ class LoopedPool:
         self._shelf: Shelf[TransportLine] = Shelf(reuse)
         self._lines: WeakSet[TransportLine] = WeakSet()
         self._closings = 0
+        self._busy = 0
 
     async def carry(self, mail: Mail, deadline: Deadline) -> Accepted:
         """Send one message, on a resting connection or a new one.
@@ -56,15 +58,25 @@ class LoopedPool:
             asyncio.CancelledError: When cancelled before the commit point; after it the
                 cancellation is outlived.
         """
-        try:
-            async with asyncio.timeout(deadline.before_commit):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise crowded(self._reuse) from None
-        try:
+        async with self._slot(deadline):
             return await self._carry(mail, deadline)
-        finally:
-            self._slots.release()
+
+    async def probe(self, deadline: Deadline) -> None:
+        """Make sure that one resting connection answers, opening it if need be.
+
+        Raises:
+            DeliveryError: When none could be opened.
+        """
+        async with self._slot(deadline):
+            closings = self._closings
+            connection = self._shelf.take(time.monotonic())
+            if connection is None or not await _answers(connection, deadline):
+                connection = await self._open(deadline)
+            self._put(connection, closings)
+
+    def occupancy(self) -> tuple[int, int]:
+        """Give how many connections are in use, and how many rest."""
+        return self._busy, len(self._shelf)
 
     async def close(self) -> None:
         """Part from the resting connections; a busy one goes when its message is done."""
@@ -82,6 +94,33 @@ class LoopedPool:
         for connection in self._shelf.clear():
             connection.line.abort()
 
+    @asynccontextmanager
+    async def _slot(self, deadline: Deadline) -> AsyncIterator[None]:
+        """Wait for the right to use a connection."""
+        try:
+            async with asyncio.timeout(deadline.before_commit):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise crowded(self._reuse) from None
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._slots.release()
+
+    async def _open(self, deadline: Deadline) -> Connection[TransportLine]:
+        connection = await dial(self._server, deadline, self._rules)
+        self._lines.add(connection.line)
+        return connection
+
+    def _put(self, connection: Connection[TransportLine], closings: int) -> None:
+        """Keep a connection for the next message, unless the pool was closed since."""
+        if closings != self._closings:
+            connection.line.hang_up()
+        else:
+            self._shelf.put(connection, time.monotonic())
+
     async def _carry(self, mail: Mail, deadline: Deadline) -> Accepted:
         connection = self._shelf.take(time.monotonic())
         if connection is not None:
@@ -92,8 +131,7 @@ class LoopedPool:
                 if not transaction.stale:
                     raise
         # None rested, or the server had given up the one that did, which is no try.
-        connection = await dial(self._server, deadline, self._rules)
-        self._lines.add(connection.line)
+        connection = await self._open(deadline)
         transaction = connection.begin(mail, deadline, self._rules)
         return await self._run(connection, transaction)
 
@@ -106,11 +144,20 @@ class LoopedPool:
         finally:
             if not transaction.keep:
                 connection.line.abort()
-            elif closings != self._closings:
-                connection.line.hang_up()
             else:
                 connection.end(transaction)
-                self._shelf.put(connection, time.monotonic())
+                self._put(connection, closings)
+
+
+async def _answers(connection: Connection[TransportLine], deadline: Deadline) -> bool:
+    """Tell whether a resting connection is alive; if not, it is cut."""
+    alive = False
+    try:
+        alive = await connection.line.answers(deadline.limit("noop"))
+    finally:
+        if not alive:
+            connection.line.abort()
+    return alive
 
 
 @dataclass(slots=True)
@@ -159,6 +206,15 @@ class LoopedPools:
         kept = self._pools.get(loop) if self._process == os.getpid() else None
         if kept is not None:
             await kept.pool.close()
+
+    def occupancy(self) -> tuple[int, int]:
+        """Give how many connections of the running loop are in use, and how many rest."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return 0, 0
+        kept = self._pools.get(loop) if self._process == os.getpid() else None
+        return (0, 0) if kept is None else kept.pool.occupancy()
 
     def _drop_closed(self) -> None:
         for loop in [each for each in self._pools if each.is_closed()]:

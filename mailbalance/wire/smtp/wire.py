@@ -82,6 +82,43 @@ class SmtpWire:
             error.backend = self._backend
             raise
 
+    def probe(self, *, timeout: float) -> None:
+        """Make sure that the server answers; the next message finds a connection open.
+
+        A resting connection is asked with NOOP; without one, or without an answer, a new
+        one is opened as for a message: connect, TLS, EHLO, AUTH.
+
+        Args:
+            timeout: Seconds for all of it.
+
+        Raises:
+            DeliveryError: When none could be opened; never an ``UnknownOutcomeError``.
+        """
+        deadline = Deadline(timeout, commits=False)
+        try:
+            self._for_threads().probe(deadline)
+        except DeliveryError as error:
+            error.backend = self._backend
+            raise
+
+    async def aprobe(self, *, timeout: float) -> None:
+        """Do as ``probe`` does, without blocking the event loop."""
+        deadline = Deadline(timeout, commits=False)
+        try:
+            await (await self._for_loops().here()).probe(deadline)
+        except DeliveryError as error:
+            error.backend = self._backend
+            raise
+
+    def occupancy(self) -> tuple[int, int]:
+        """Give how many connections are in use, and how many rest.
+
+        Those of threads, and those of the running event loop if there is one.
+        """
+        pools = (self._blocking, self._looped)
+        found = [pool.occupancy() for pool in pools if pool is not None]
+        return sum(busy for busy, _ in found), sum(idle for _, idle in found)
+
     def close(self) -> None:
         """Close what ``send`` opened; what the servers say to that is nobody's concern."""
         if self._blocking is not None:

@@ -1,0 +1,214 @@
+"""Asking a server whether it answers: nothing is sent, and the next message gains by it."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mailbalance.errors import ThrottledError, TransientError, UnavailableError
+from mailbalance.wire.smtp import Reuse, SmtpWire
+from mailbalance.wire.smtp.deadline import CAPS
+from mailbalance.wire.smtp.slots import Slots
+from tests.wire.smtp_peer import FIN, RST, STALL, SmtpPeer
+from tests.wire.smtp_ways import MAIL, How
+
+
+def run(how: How, wire: SmtpWire, *acts: str, timeout: float = 5) -> None:
+    """Do one thing after the other, and close."""
+    if how == "sync":
+        try:
+            for act in acts:
+                if act == "send":
+                    wire.send(MAIL, timeout=timeout)
+                else:
+                    wire.probe(timeout=timeout)
+        finally:
+            wire.close()
+        return
+
+    async def play() -> None:
+        try:
+            for act in acts:
+                if act == "send":
+                    await wire.asend(MAIL, timeout=timeout)
+                else:
+                    await wire.aprobe(timeout=timeout)
+        finally:
+            await wire.aclose()
+
+    asyncio.run(play())
+
+
+def wire_to(peer: SmtpPeer, **reuse: Any) -> SmtpWire:
+    return SmtpWire(peer.server(), backend="peer", reuse=Reuse(**reuse))
+
+
+def test_a_probe_opens_the_connection_that_the_next_message_takes(how: How) -> None:
+    with SmtpPeer() as peer:
+        run(how, wire_to(peer), "probe", "send")
+
+        assert len(peer.sessions) == 1
+        assert len(peer.accepted) == 1
+
+
+def test_a_resting_connection_is_asked_with_noop(how: How) -> None:
+    with SmtpPeer(NOOP="250 ok") as peer:
+        run(how, wire_to(peer), "send", "probe", "send")
+
+        assert len(peer.sessions) == 1
+        assert peer.commands.count("NOOP") == 1
+        assert len(peer.accepted) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["421 bye", "500 what?", FIN, RST, b"250 ok\r\n250 more\r\n", b"junk\r\n"],
+)
+def test_a_resting_connection_without_a_good_answer_is_replaced(
+    how: How, answer: Any
+) -> None:
+    with SmtpPeer(NOOP=answer) as peer:
+        run(how, wire_to(peer), "send", "probe", "send")
+
+        assert len(peer.sessions) == 2
+        assert len(peer.accepted) == 2
+
+
+def test_a_silent_connection_is_replaced_while_there_is_time(
+    how: How, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CAPS, "noop", 0.1)
+    with SmtpPeer(NOOP=STALL) as peer:
+        run(how, wire_to(peer), "send", "probe", "send")
+
+        assert len(peer.sessions) == 2
+
+
+def test_a_server_that_is_gone_is_trouble_that_may_pass(how: How) -> None:
+    with SmtpPeer() as peer:
+        wire = wire_to(peer)
+
+    with pytest.raises(TransientError) as caught:
+        run(how, wire, "probe")
+
+    assert (caught.value.backend, caught.value.phase) == ("peer", "connect")
+
+
+def test_refused_credentials_are_told_as_for_a_message(how: How) -> None:
+    with SmtpPeer(AUTH="535 5.7.8 no") as peer:
+        with pytest.raises(UnavailableError, match="AUTH"):
+            run(how, wire_to(peer), "probe")
+
+        assert peer.accepted == []
+
+
+def test_a_stalling_server_costs_no_more_than_the_time_given(how: How) -> None:
+    with SmtpPeer(EHLO=STALL) as peer:
+        began = time.monotonic()
+        with pytest.raises(TransientError):
+            run(how, wire_to(peer), "probe", timeout=0.3)
+
+        assert time.monotonic() - began < 3
+
+
+def test_a_full_pool_is_told_as_our_own_queue(how: How) -> None:
+    with SmtpPeer() as peer, pytest.raises(ThrottledError) as caught:
+        run(how, wire_to(peer, connections=0), "probe", timeout=0.01)
+
+    assert "all 0 connections" in caught.value.detail
+
+    assert caught.value.phase == "pool"
+
+
+def test_how_many_connections_are_open_can_be_asked() -> None:
+    gate = threading.Event()
+    with (
+        SmtpPeer(MAIL=["250 ok", (gate, "250 ok")]) as peer,
+        ThreadPoolExecutor() as pool,
+    ):
+        wire = wire_to(peer)
+        counts = [wire.occupancy()]
+        wire.send(MAIL, timeout=5)
+        counts.append(wire.occupancy())
+        sending = pool.submit(wire.send, MAIL, timeout=5)
+        while wire.occupancy() != (1, 0):
+            time.sleep(0.002)
+        gate.set()
+        sending.result()
+        wire.close()
+        counts.append(wire.occupancy())
+
+    assert counts == [(0, 0), (0, 1), (0, 0)]
+
+
+def test_the_running_loops_connections_are_counted_with_those_of_threads() -> None:
+    async def both(wire: SmtpWire) -> tuple[int, int]:
+        await wire.aprobe(timeout=5)
+        try:
+            return wire.occupancy()
+        finally:
+            await wire.aclose()
+
+    with SmtpPeer() as peer:
+        wire = wire_to(peer)
+        wire.probe(timeout=5)
+
+        assert asyncio.run(both(wire)) == (0, 2)
+        assert wire.occupancy() == (0, 1)
+        wire.close()
+
+
+def test_turns_come_in_the_order_of_asking() -> None:
+    slots, order = Slots(1), []
+
+    def wait(number: int) -> None:
+        assert slots.acquire(10)
+        order.append(number)
+        slots.release()
+
+    slots.acquire(0)
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(5)]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        while len(slots._waiting) < number:
+            time.sleep(0.001)
+    slots.release()
+    for thread in threads:
+        thread.join()
+
+    assert order == list(range(5))
+    assert slots.taken == 0
+
+
+def test_a_newcomer_does_not_overtake_who_waits() -> None:
+    slots = Slots(1)
+    slots.acquire(0)
+    came = threading.Event()
+
+    def wait() -> None:
+        slots.acquire(10)
+        came.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not slots._waiting:
+        time.sleep(0.001)
+    slots.release()
+
+    assert not slots.acquire(0)
+    assert came.wait(10)
+    waiting.join()
+
+
+def test_who_gives_up_leaves_the_queue() -> None:
+    slots = Slots(1)
+    slots.acquire(0)
+
+    assert not slots.acquire(0.01)
+    slots.release()
+
+    assert slots.taken == 0
+    assert slots.acquire(0)
