@@ -140,7 +140,9 @@ class Job:
 
     def failed(self, error: DeliveryError) -> None:
         """Tell of a message that was not accepted, or nobody can know."""
-        message_id = error.message_id = self._message.stamp().message_id
+        stamp = self._message.stamp()
+        message_id = error.message_id = stamp.message_id
+        error.mailbalance_id = stamp.id
         told = events.GaveUp(self._message.key, message_id, error)
         events.tell(self._observers, told)
 

@@ -105,6 +105,9 @@ class DeliveryError(MailError):
     #: What does it say about the backend's health?
     health: ClassVar[Health]
     #: How the attempt ended for the message.
+        mailbalance_id: Our own id of the message, which providers keep as a label beside
+            it: SES as the message tag ``mailbalance-id``, Mailtrap as the custom variable
+            ``mailbalance_id``. Filled by the mailer.
     outcome: ClassVar[Literal["not_accepted", "unknown"]] = "not_accepted"
 
     def __init__(
@@ -137,6 +140,7 @@ class DeliveryError(MailError):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.detail), self.__dict__
 
+        self.mailbalance_id = ""
 
 class RejectedError(DeliveryError):
     """The provider refuses this message, or every recipient of it.

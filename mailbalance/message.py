@@ -76,10 +76,14 @@ class Stamp:
     Attributes:
         message_id: The Message-ID, with angle brackets.
         moment: The time of the Date header.
+        id: A random token of hexadecimal digits, which every provider is given as a label
+            of the message: by it a message is found again whose reply was lost. A
+            Message-ID that is made here begins with it.
     """
 
     message_id: str
     moment: datetime
+    id: str
 
     @property
     def date(self) -> str:
@@ -269,7 +273,9 @@ def _stamp(message: Message) -> Stamp:
     domain = (
         message.from_.domain if message.from_ is not None else "mailbalance.invalid"
     )
+    token = token_hex(16)
     return Stamp(
-        message.message_id or f"<{token_hex(16)}@{domain}>",
+        message.message_id or f"<{token}@{domain}>",
         (message.date or datetime.now(UTC)).replace(microsecond=0),
+        token,
     )

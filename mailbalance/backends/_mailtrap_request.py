@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from mailbalance import mime
 from mailbalance.backend import Limits
+from mailbalance.backends._mailtrap_variables import MOST, variables
 from mailbalance.options import thaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mailbalance.address import Address
     from mailbalance.attachment import Attachment
@@ -36,9 +37,6 @@ LIMITS = Limits(
     source="https://docs.mailtrap.io/email-api-smtp/setup/sending-limits",
     checked=date(2026, 11, 23),
 )
-
-#: Bytes of the custom variables as JSON; over it Mailtrap drops them all in silence.
-MOST_VARIABLES = 1000
 
 #: Headers with fields of their own, or that only Mailtrap writes.
 RESERVED = frozenset(
@@ -76,7 +74,7 @@ def request_body(message: Message, envelope: Envelope) -> dict[str, Any]:
         "cc": [_address(each) for each in message.cc],
         "bcc": [{"email": email} for email in hidden],
         "headers": _headers(message),
-        "custom_variables": dict(message.metadata),
+        "custom_variables": dict(variables(message, _size)),
         "attachments": [_attachment(each) for each in message.attachments],
     }
     if len(message.reply_to) == 1:
@@ -140,9 +138,9 @@ def _in_content(message: Message) -> Iterator[str]:
 def _in_extras(message: Message) -> Iterator[str]:
     if any(not each.content for each in message.attachments):
         yield "attachments: one is empty, which Mailtrap's API does not take"
-    if (size := _variables_size(message)) > MOST_VARIABLES:
+    if (size := _size(message.metadata)) > MOST:
         yield (
-            f"metadata: {size} bytes as JSON, and Mailtrap takes {MOST_VARIABLES} and "
+            f"metadata: {size} bytes as JSON, and Mailtrap takes {MOST} and "
             "drops all of it beyond"
         )
 
@@ -152,9 +150,9 @@ def _has_own_template(message: Message, name: str) -> bool:
     return name.startswith("template_") and bool(message.mailtrap.template_uuid)
 
 
-def _variables_size(message: Message) -> int:
+def _size(found: Mapping[str, str]) -> int:
     """Count as the longest usual form does, with escapes and spaces."""
-    return len(json.dumps(dict(message.metadata))) if message.metadata else 0
+    return len(json.dumps(dict(found))) if found else 0
 
 
 def _hidden(message: Message, envelope: Envelope) -> list[str]:

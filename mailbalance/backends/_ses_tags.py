@@ -1,4 +1,4 @@
-"""Category and metadata as SES message tags, and back.
+"""Category, metadata and our own id as SES message tags, and back.
 
 What lives here: the one encoding that both ways into SES share. What must not: how the
 tags travel (``EmailTags`` by API, the ``X-SES-MESSAGE-TAGS`` header by SMTP).
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 #: The tag that carries ``Message.category``.
 CATEGORY = "category"
 
+#: The tag that carries ``Stamp.id``.
+OWN_ID = "mailbalance-id"
+
+#: Most tags of which ours may be one. No page gives a limit for SendEmail; 50 is what older
+#: ones and other services of AWS name (2026-11-23).
+MOST = 50
+
 #: Longest name and value, one below the published limit: older pages say 255.
 LONGEST = 255
 
@@ -36,20 +43,20 @@ _ESCAPED = re.compile(r"_-([0-9A-F]{2})")
 
 
 def tags(message: Message) -> tuple[tuple[str, str], ...]:
-    """Give the message's category and metadata as (name, value) pairs, encoded.
+    """Give the message's category, metadata and own id as (name, value) pairs, encoded.
 
-    A metadata key ``category`` has its first letter escaped, so that it is never taken for
-    the category itself.
+    The id comes last, and stays out where it would be one tag too many, or where the
+    metadata has a key of that name.
     """
-    found = [(_name(key), encode_value(text)) for key, text in message.metadata.items()]
-    if message.category is not None:
-        found.insert(0, (CATEGORY, encode_value(message.category)))
+    found = _said(message)
+    if len(found) < MOST and OWN_ID not in message.metadata:
+        found.append((OWN_ID, message.stamp().id))
     return tuple(found)
 
 
 def problem(message: Message) -> str | None:
     """Say why SES cannot hold the message's tags, or ``None`` when it can."""
-    for name, value in tags(message):
+    for name, value in _said(message):
         if max(len(name), len(value)) > LONGEST:
             return (
                 f"{decode(name)!r} of its category and metadata is over SES's "
@@ -74,6 +81,18 @@ def decode(encoded: str) -> str:
         return ""
     as_bytes = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), encoded)
     return as_bytes.encode("latin-1").decode()
+
+
+def _said(message: Message) -> list[tuple[str, str]]:
+    """Give category and metadata, encoded.
+
+    A metadata key ``category`` has its first letter escaped, so that it is never taken for
+    the category itself.
+    """
+    found = [(_name(key), encode_value(text)) for key, text in message.metadata.items()]
+    if message.category is not None:
+        found.insert(0, (CATEGORY, encode_value(message.category)))
+    return found
 
 
 def _name(key: str) -> str:

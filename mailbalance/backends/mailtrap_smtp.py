@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from mailbalance.backend import Limits
 from mailbalance.backends._mailtrap_smtp_replies import REPLIES
+from mailbalance.backends._mailtrap_variables import MOST, variables
 from mailbalance.backends._smtp import SmtpBackend
 from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import ConfigError
@@ -23,7 +24,7 @@ from mailbalance.rules.header_rules import LONGEST_STRETCH
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Self
 
     from mailbalance.config import BackendSettings
@@ -55,9 +56,6 @@ LIMITS = Limits(
 #: side of the usual minute.
 REUSE = Reuse(connections=8, messages=100, idle=30.0)
 REUSE_OTHER = Reuse(connections=2, messages=100, idle=30.0)
-
-#: Bytes of the one header for custom variables; a longer one is ignored in silence.
-VARIABLES_LIMIT = 1000
 
 #: Options of SES that change what a message is, each with what it stands for.
 _ONLY_SES = {
@@ -199,8 +197,8 @@ class MailtrapSmtpBackend(SmtpBackend):
         headers = []
         if message.category is not None:
             headers.append(("X-MT-Category", message.category))
-        if message.metadata:
-            headers.append(("X-MT-Custom-Variables", _variables(message)))
+        if found := variables(message, lambda each: len(_one_line(each))):
+            headers.append(("X-MT-Custom-Variables", _one_line(found)))
         return headers
 
     def unable(self, message: Message) -> str | None:
@@ -210,11 +208,11 @@ class MailtrapSmtpBackend(SmtpBackend):
                 return f"ses[{name!r}]: {why}"
         if not message.metadata:
             return None
-        text = _variables(message)
-        if len(text) > VARIABLES_LIMIT:
+        text = _one_line(message.metadata)
+        if len(text) > MOST:
             return (
                 f"metadata: {len(text)} bytes as JSON, and Mailtrap takes "
-                f"{VARIABLES_LIMIT} and drops all of it beyond"
+                f"{MOST} and drops all of it beyond"
             )
         if max(map(len, text.split())) > LONGEST_STRETCH:
             return f"metadata: over {LONGEST_STRETCH} characters without a space"
@@ -244,11 +242,11 @@ def _must_agree(
         problems.add(f"stream= must be one of {', '.join(HOSTS)}")
 
 
-def _variables(message: Message) -> str:
-    """Write the metadata as one line of ASCII JSON that any folding leaves intact.
+def _one_line(found: Mapping[str, str]) -> str:
+    """Write custom variables as one line of ASCII JSON that any folding leaves intact.
 
     Header folding may turn a run of white space into another, so in the texts only single
     spaces stay bare.
     """
-    text = json.dumps(dict(message.metadata))
+    text = json.dumps(dict(found))
     return re.sub(r"(?<= ) ", r"\\u0020", text)

@@ -40,33 +40,55 @@ def file(**changes):
 
 
 def test_a_plain_message_has_no_more_fields_than_it_needs():
-    assert body() == {
+    given = message()
+
+    assert body(given) == {
         "from": {"email": "ana@example.com", "name": "Ana"},
         "to": [{"email": "ben@example.com"}],
         "subject": "Hi",
         "text": "Hello",
+        "custom_variables": {"mailbalance_id": given.stamp().id},
     }
 
 
 def test_it_is_what_mailtraps_own_library_sends():
-    theirs = Mail(
-        sender=TheirAddress(email="ana@example.com", name="Ana"),
-        to=[TheirAddress(email="ben@example.com")],
-        subject="Hi",
-        text="Hello",
-        category="c",
-        custom_variables={"k": "v"},
-        headers={"X-A": "ä"},
-        reply_to=TheirAddress(email="r@example.com"),
-    )
     ours = message(
         category="c",
         metadata={"k": "v"},
         headers={"X-A": "ä"},
         reply_to="r@example.com",
     )
+    theirs = Mail(
+        sender=TheirAddress(email="ana@example.com", name="Ana"),
+        to=[TheirAddress(email="ben@example.com")],
+        subject="Hi",
+        text="Hello",
+        category="c",
+        custom_variables={"k": "v", "mailbalance_id": ours.stamp().id},
+        headers={"X-A": "ä"},
+        reply_to=TheirAddress(email="r@example.com"),
+    )
 
     assert body(ours) == theirs.api_data
+
+
+@pytest.mark.parametrize(
+    ("metadata", "own"),
+    [
+        ({}, True),
+        ({"k": "x" * 937}, True),
+        ({"k": "x" * 938}, False),
+        ({"mailbalance_id": "mine"}, False),
+    ],
+)
+def test_our_own_id_leaves_room_for_the_callers_variables(metadata, own):
+    given = message(metadata=metadata)
+
+    found = body(given)["custom_variables"]
+
+    added = {"mailbalance_id": given.stamp().id} if own else {}
+    assert found == metadata | added
+    assert len(json.dumps(found)) <= 1000
 
 
 def test_one_reply_address_is_a_field_and_several_are_a_header():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from mailbalance.backends._mailtrap_smtp_replies import REPLIES
-from mailbalance.backends.mailtrap_smtp import VARIABLES_LIMIT, MailtrapSmtpBackend
+from mailbalance.backends.mailtrap_smtp import MOST, MailtrapSmtpBackend
 from mailbalance.config import BackendSettings
 from mailbalance.envelope import Envelope
 from mailbalance.errors import ConfigError
@@ -124,10 +124,23 @@ def test_all_problems_of_its_settings_are_told_at_once() -> None:
 
 
 def test_category_and_metadata_travel_in_mailtraps_headers() -> None:
-    read = headers(backend(), message(category="Grüße", metadata={"id": "7"}))
+    sent = message(category="Grüße", metadata={"id": "7"})
+
+    read = headers(backend(), sent)
 
     assert read["X-MT-Category"] == "Grüße"
-    assert json.loads(read["X-MT-Custom-Variables"]) == {"id": "7"}
+    assert json.loads(read["X-MT-Custom-Variables"]) == {
+        "id": "7",
+        "mailbalance_id": sent.stamp().id,
+    }
+
+
+def test_our_own_id_leaves_room_for_the_callers_variables() -> None:
+    full = {f"k{n}": "x" * 180 for n in range(5)}
+
+    read = headers(backend(), message(metadata=full))
+
+    assert json.loads(read["X-MT-Custom-Variables"]) == full
 
 
 @given(st.dictionaries(TEXT.filter(bool), TEXT, min_size=1, max_size=8))
@@ -139,7 +152,10 @@ def test_any_metadata_is_read_back_or_refused(metadata: dict[str, str]) -> None:
         lines = head.decode("ascii").split("\r\n")
         value = lines[0] + "".join(line for line in _folded(lines))
 
-        assert json.loads(value.partition(":")[2]) == metadata
+        found = json.loads(value.partition(":")[2])
+        if "mailbalance_id" not in metadata:
+            assert found.pop("mailbalance_id", sent.stamp().id) == sent.stamp().id
+        assert found == metadata
         assert all(len(line) <= 998 for line in lines)
 
 
@@ -155,7 +171,7 @@ def _folded(lines: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"metadata": {"k": "x" * VARIABLES_LIMIT}}, "drops all of it"),
+        ({"metadata": {"k": "x" * MOST}}, "drops all of it"),
         ({"metadata": {"k": "ü" * 200}}, "drops all of it"),
         ({"ses": {"tenant": "acme"}}, "no tenants"),
         ({"ses": {"contact_list": "news"}}, "contact list"),

@@ -3,6 +3,7 @@
 import copy
 import pathlib
 import pickle
+import re
 import threading
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -240,6 +241,14 @@ def test_a_given_id_and_date_are_used() -> None:
         "<x@y.z>",
         "Mon, 23 Nov 2026 05:06:07 +0000",
     )
+
+
+def test_a_message_id_made_here_begins_with_our_own_id() -> None:
+    stamp = Message(**BASE).stamp()
+
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22,64}", stamp.id)
+    assert stamp.message_id == f"<{stamp.id}@b.c>"
+    assert Message(**BASE, message_id="x@y.z").stamp().id != stamp.id
 
 
 def test_a_changed_copy_gets_a_stamp_of_its_own() -> None:

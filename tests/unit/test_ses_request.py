@@ -38,7 +38,9 @@ def file(**changes):
 
 
 def test_a_plain_message_is_simple():
-    assert body() == {
+    given = message()
+
+    assert body(given) == {
         "FromEmailAddress": "Ana <ana@example.com>",
         "Destination": {"ToAddresses": ["ben@example.com"]},
         "Content": {
@@ -47,6 +49,7 @@ def test_a_plain_message_is_simple():
                 "Body": {"Text": {"Data": "Hello", "Charset": "UTF-8"}},
             }
         },
+        "EmailTags": [{"Name": "mailbalance-id", "Value": given.stamp().id}],
     }
 
 
@@ -197,6 +200,7 @@ def test_options_of_ses_have_their_fields():
     assert found["EmailTags"] == [
         {"Name": "category", "Value": "welcome"},
         {"Name": "user_id", "Value": "42"},
+        {"Name": "mailbalance-id", "Value": given.stamp().id},
     ]
 
 

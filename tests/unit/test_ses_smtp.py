@@ -210,7 +210,9 @@ def test_what_only_ses_knows_travels_in_its_headers() -> None:
     read = headers(backend(configuration_set="other"), sent)
 
     assert read["X-SES-CONFIGURATION-SET"] == "main"
-    assert read["X-SES-MESSAGE-TAGS"] == "category=welcome, order_-20no=7, user=ana@x"
+    assert read["X-SES-MESSAGE-TAGS"] == (
+        f"category=welcome, order_-20no=7, user=ana@x, mailbalance-id={sent.stamp().id}"
+    )
     assert read["X-SES-LIST-MANAGEMENT-OPTIONS"] == "news; topic=weekly"
     assert read["X-SES-TENANT"] == "acme"
     assert read["X-SES-SOURCE-ARN"] == "arn:aws:ses:eu-west-1:1:identity/a.com"
@@ -218,8 +220,12 @@ def test_what_only_ses_knows_travels_in_its_headers() -> None:
     assert read["X-SES-RETURN-PATH-ARN"] == "arn:feedback"
 
 
-def test_a_plain_message_has_no_control_headers() -> None:
-    assert backend().control_headers(message()) == []
+def test_a_plain_message_has_no_control_header_but_our_own_id() -> None:
+    sent = message()
+
+    assert backend().control_headers(sent) == [
+        ("X-SES-MESSAGE-TAGS", f"mailbalance-id={sent.stamp().id}")
+    ]
 
 
 def test_bounces_go_to_the_feedback_address() -> None:

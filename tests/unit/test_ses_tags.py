@@ -12,7 +12,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text("_-05Fa")
 
 
 def message(label: str | None = None, **metadata: str) -> Any:
-    return SimpleNamespace(category=label, metadata=metadata)
+    return SimpleNamespace(
+        category=label, metadata=metadata, stamp=lambda: SimpleNamespace(id="0f")
+    )
 
 
 @given(TEXT)
@@ -43,8 +45,32 @@ def test_a_metadata_key_called_category_is_not_the_category() -> None:
         ("category", "welcome"),
         ("_-63ategory", "x"),
         ("user_id", "ana@x.com"),
+        ("mailbalance-id", "0f"),
     )
     assert _ses_tags.decode("_-63ategory") == "category"
+
+
+@pytest.mark.parametrize(("count", "own"), [(0, 1), (48, 1), (49, 0), (60, 0)])
+def test_our_own_id_takes_no_place_of_the_callers_tags(count: int, own: int) -> None:
+    said = {f"k{n}": "v" for n in range(count)}
+
+    found = dict(_ses_tags.tags(message("welcome", **said)))
+
+    assert found == {"category": "welcome"} | said | (
+        {"mailbalance-id": "0f"} if own else {}
+    )
+
+
+def test_the_callers_own_key_of_that_name_counts() -> None:
+    own = {"mailbalance-id": "mine"}
+
+    assert _ses_tags.tags(message(**own)) == (("mailbalance-id", "mine"),)
+
+
+def test_whether_tags_fit_is_found_out_without_stamping_the_message() -> None:
+    never_stamped = SimpleNamespace(category="x", metadata={})
+
+    assert _ses_tags.problem(never_stamped) is None  # type: ignore[arg-type] # has no stamp()
 
 
 def test_a_tag_that_grows_too_long_is_a_problem_and_names_its_key() -> None:
