@@ -96,6 +96,9 @@ class DeliveryError(MailError):
             again. Filled by the plan.
         message_id: The Message-ID header of the message, to look it up by. Filled by the
             mailer.
+        mailbalance_id: Our own id of the message, which providers keep as a label beside
+            it: SES as the message tag ``mailbalance-id``, Mailtrap as the custom variable
+            ``mailbalance_id``. Filled by the mailer.
     """
 
     #: May the same backend be asked again for the same message?
@@ -105,9 +108,6 @@ class DeliveryError(MailError):
     #: What does it say about the backend's health?
     health: ClassVar[Health]
     #: How the attempt ended for the message.
-        mailbalance_id: Our own id of the message, which providers keep as a label beside
-            it: SES as the message tag ``mailbalance-id``, Mailtrap as the custom variable
-            ``mailbalance_id``. Filled by the mailer.
     outcome: ClassVar[Literal["not_accepted", "unknown"]] = "not_accepted"
 
     def __init__(
@@ -131,6 +131,7 @@ class DeliveryError(MailError):
         self.attempts = attempts
         self.accepted: tuple[str, ...] = ()
         self.message_id = ""
+        self.mailbalance_id = ""
 
     def __str__(self) -> str:
         where = f"{self.backend}: " if self.backend else ""
@@ -140,7 +141,6 @@ class DeliveryError(MailError):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.detail), self.__dict__
 
-        self.mailbalance_id = ""
 
 class RejectedError(DeliveryError):
     """The provider refuses this message, or every recipient of it.
