@@ -290,6 +290,11 @@ def test_what_the_server_offers_is_said_in_mail() -> None:
     assert server.commands[0] == "MAIL FROM:<> SIZE=7 BODY=8BITMIME"
 
 
+@pytest.mark.parametrize("size", ["", "x", "-1", "\u00b2", "1" * 21, "9" * 5000])
+def test_a_size_that_is_none_is_no_limit(size: str) -> None:
+    assert Features.of({"size": size}) == Features(sized=True)
+
+
 def test_a_great_many_recipients_are_sent_ahead_in_groups() -> None:
     server = SimulatedServer()
     people = tuple(f"r{n}@x.com" for n in range(1000))

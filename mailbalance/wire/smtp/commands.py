@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: brackets, because lenient servers end the path at the first.
 _PATH = re.compile(r"[!-;=?-~]+")
 
+#: SIZE's parameter (RFC 1870 section 4).
+_SIZE = re.compile(r"[0-9]{1,20}")
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -44,7 +47,7 @@ class Features:
         """Read them from EHLO's keywords, in lower case, with their parameters."""
         size = extensions.get("size", "").strip()
         return cls(
-            size=int(size) if size.isascii() and size.isdigit() else 0,
+            size=int(size) if _SIZE.fullmatch(size) else 0,
             pipelining="pipelining" in extensions,
             eight_bit="8bitmime" in extensions,
             sized="size" in extensions,
