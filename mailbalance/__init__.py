@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailbalance.errors import (
         ConfigError,
         DeliveryError,
+        KeyConflictError,
         MailError,
         MessageError,
         RejectedError,
@@ -30,11 +31,19 @@ if TYPE_CHECKING:
         UnknownOutcomeError,
         UnsuitableError,
     )
-    from mailbalance.events import Accepted, Attempted, GaveUp, Observer
+    from mailbalance.events import (
+        Accepted,
+        Attempted,
+        Event,
+        GaveUp,
+        HealthChanged,
+        Observer,
+    )
+    from mailbalance.keys import KeyStore, MemoryKeys
     from mailbalance.mailer import Mailer
     from mailbalance.message import Address, Attachment, Envelope, Message
     from mailbalance.retry import RetryPolicy
-    from mailbalance.routing import Route, Share
+    from mailbalance.routing import BackendStatus, RateStatus, Route, Share
 
 __version__ = "0.1.0"
 
@@ -51,6 +60,7 @@ _HOMES = {
     "mailbalance.errors": (
         "ConfigError",
         "DeliveryError",
+        "KeyConflictError",
         "MailError",
         "MessageError",
         "RejectedError",
@@ -60,10 +70,18 @@ _HOMES = {
         "UnknownOutcomeError",
         "UnsuitableError",
     ),
-    "mailbalance.events": ("Accepted", "Attempted", "GaveUp", "Observer"),
+    "mailbalance.events": (
+        "Accepted",
+        "Attempted",
+        "Event",
+        "GaveUp",
+        "HealthChanged",
+        "Observer",
+    ),
+    "mailbalance.keys": ("KeyStore", "MemoryKeys"),
     "mailbalance.mailer": ("Mailer",),
     "mailbalance.message": ("Address", "Attachment", "Envelope", "Message"),
-    "mailbalance.routing": ("Route", "Share"),
+    "mailbalance.routing": ("BackendStatus", "RateStatus", "Route", "Share"),
 }
 #: Modules that people reach as attributes.
 _MODULES = frozenset({"dropin", "sandbox", "testing"})
@@ -76,20 +94,27 @@ __all__ = [
     "Attempt",
     "Attempted",
     "Backend",
+    "BackendStatus",
     "ConfigError",
     "ConsoleBackend",
     "DeliveryError",
     "Envelope",
+    "Event",
     "GaveUp",
+    "HealthChanged",
+    "KeyConflictError",
+    "KeyStore",
     "Limits",
     "MailError",
     "Mailer",
     "MailtrapBackend",
     "MailtrapSmtpBackend",
     "MemoryBackend",
+    "MemoryKeys",
     "Message",
     "MessageError",
     "Observer",
+    "RateStatus",
     "Receipt",
     "Refusal",
     "RejectedError",

@@ -2,7 +2,7 @@
 
 What lives here: ``plan()``. What must not: I/O, sleeping, a clock of its own, or the name
 of any provider or error class; the plan reads facts from the errors (``retry_here``,
-``try_next``, ``outcome``) and numbers from a ``RetryPolicy``.
+``try_next``, ``outcome``), numbers from a ``RetryPolicy``, and asks ``Traffic`` who may go.
 
 How to read it: ``plan()`` is a generator. It yields a ``Try`` ("ask this backend, for these
 recipients, after this delay") and is sent what came of it: a ``Receipt`` or a
@@ -20,6 +20,8 @@ from tenacity import Future, RetryCallState, Retrying
 from mailbalance.backend import Attempt, Receipt, Refusal, Try
 from mailbalance.errors import DeliveryError
 from mailbalance.frozen import FrozenDict
+from mailbalance.routing.choice import Ask
+from mailbalance.routing.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from mailbalance.backend import Backend
     from mailbalance.retry import RetryPolicy
     from mailbalance.routing import Route
+    from mailbalance.routing.gate import Pass
 
 Answer: TypeAlias = Receipt | DeliveryError
 
@@ -54,6 +57,8 @@ def plan(
     clock: Callable[[], float],
     can_carry: Callable[[Backend, tuple[str, ...]], bool] = lambda *_: True,
     record: list[Attempt] | None = None,
+    traffic: Traffic | None = None,
+    sender: str = "",
 ) -> Generator[Try | Receipt, Answer | CallerGone, None]:
     """Decide the tries for one message, one at a time.
 
@@ -67,6 +72,9 @@ def plan(
         can_carry: Asked before a try for fewer recipients than all: an API that takes its
             recipients from the headers cannot send to some of them only.
         record: Where each attempt is written down as soon as it is judged.
+        traffic: What is known of the backends' health and room; one that knows nothing
+            if ``None``.
+        sender: The domain the message comes from.
 
     Yields:
         ``Try`` until it is settled, and last of all the ``Receipt``.
@@ -75,23 +83,35 @@ def plan(
         DeliveryError: When no backend accepted the message for anybody; the last error, or
             the unknown one if there was any, with every attempt in ``attempts``.
     """
-    now = clock()
-    attempts = [] if record is None else record
-    story = _Story(route, recipients, policy, attempts, started=now)
-    standing, delay = story.standings[0], 0.0
-    while True:
-        left = policy.timeout - (now + delay - story.started)
-        heard = yield Try(standing.backend, story.waiting, delay, left)
-        gone = isinstance(heard, CallerGone)
-        answer = heard.answer if isinstance(heard, CallerGone) else heard
-        began, now = now + delay, clock()
-        if answer is not None:
-            story.note(standing, answer, took=max(0.0, now - began), now=now)
-        over = gone or story.settled
-        following = None if over else story.next_try(now, can_carry)
-        if following is None:
-            break
-        standing, delay = following
+    story = _Story(
+        route,
+        recipients,
+        policy,
+        [] if record is None else record,
+        started=clock(),
+        traffic=traffic or Traffic(),
+        sender=sender,
+    )
+    given: Pass | None = story.first()
+    try:
+        while given is not None:
+            standing = story.able[given.place]
+            left = policy.timeout - (given.began - story.started)
+            heard = yield Try(
+                standing.backend, story.waiting, given.delay, left, given.probe
+            )
+            gone = isinstance(heard, CallerGone)
+            answer = heard.answer if isinstance(heard, CallerGone) else heard
+            now = clock()
+            if answer is None:
+                break
+            story.note(standing, answer, given, now)
+            given = None
+            if not (gone or story.settled):
+                given = story.next_try(now, can_carry)
+    finally:
+        if given is not None:
+            story.traffic.undo(given)
     yield story.end()
 
 
@@ -109,8 +129,9 @@ class _Story:
     """All that is known of one message on its way; private to one plan."""
 
     __slots__ = (
-        "attempts", "everyone", "last", "policy", "receipts", "refused",
-        "route", "settled", "standings", "started", "unknown", "waiting",
+        "able", "attempts", "everyone", "last", "latest", "policy", "receipts", "refused",
+        "route", "sender", "settled", "standings", "started", "traffic", "unknown",
+        "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -119,13 +140,20 @@ class _Story:
         recipients: tuple[str, ...],
         policy: RetryPolicy,
         attempts: list[Attempt],
+        *,
         started: float,
+        traffic: Traffic,
+        sender: str,
     ) -> None:
         self.route = route
         self.everyone = self.waiting = recipients
         self.policy = policy
         self.started = started
+        self.latest = started + policy.timeout - policy.reserve
+        self.traffic = traffic
+        self.sender = sender
         self.standings = [_Standing(backend) for backend in route.order]
+        self.able = self.standings
         self.attempts = attempts
         self.receipts: list[Receipt] = []
         self.refused: dict[str, Refusal] = {}
@@ -133,11 +161,25 @@ class _Story:
         self.last: DeliveryError | None = None
         self.settled = False
 
+    def first(self) -> Pass:
+        """Give the first try.
+
+        Raises:
+            DeliveryError: When no backend may be tried in time.
+        """
+        ask = self._ask(self.started, assigned=self.route.assigned)
+        given = self.traffic.choose(self.able, ask)
+        if given is None:
+            raise self.traffic.refusal(self.able, ask)
+        return given
+
     def note(
-        self, standing: _Standing, answer: Answer, *, took: float, now: float
+        self, standing: _Standing, answer: Answer, given: Pass, now: float
     ) -> None:
         """Write down what came of a try, and what follows from it."""
+        self.traffic.end(given, answer, now)
         name, asked = standing.backend.name, len(self.waiting)
+        took = max(0.0, now - given.began)
         self.attempts.append(Attempt.of(name, answer, asked, took))
         standing.tries += 1
         if isinstance(answer, Receipt):
@@ -185,30 +227,25 @@ class _Story:
 
     def next_try(
         self, now: float, can_carry: Callable[[Backend, tuple[str, ...]], bool]
-    ) -> tuple[_Standing, float] | None:
-        """Give the next backend and the wait before it; ``None`` to give up.
+    ) -> Pass | None:
+        """Give the next try; ``None`` to give up.
 
-        A backend not tried yet goes at once, in the route's order; one tried already waits
-        its own time.
+        A backend not tried yet goes before one that was, in the route's order.
         """
-        state = _state(self.last, len(self.attempts), self.started, now)
-        if self.policy.stop(state):
+        if self.policy.stop(_state(self.last, len(self.attempts), self.started, now)):
             return None
         narrowed = len(self.waiting) < len(self.everyone)
-        able = [
+        self.able = [
             standing
             for standing in self.standings
             if not standing.out
             and not (narrowed and not can_carry(standing.backend, self.waiting))
         ]
-        if not able:
-            return None
-        chosen = min(able, key=lambda each: (each.tries > 0, each.not_before))
-        delay = max(0.0, chosen.not_before - now) if chosen.tries else 0.0
-        ends = self.started + self.policy.timeout
-        if now + delay + self.policy.reserve > ends:
-            return None
-        return chosen, delay
+        self.able.sort(key=lambda each: (each.tries > 0, each.not_before))
+        return self.traffic.choose(self.able, self._ask(now)) if self.able else None
+
+    def _ask(self, now: float, assigned: str | None = None) -> Ask:
+        return Ask(self.sender, len(self.waiting), now, self.latest, assigned)
 
     def end(self) -> Receipt:
         """Give the final receipt, or raise what the caller must know."""

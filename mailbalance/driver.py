@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from mailbalance import events
-from mailbalance.backend import Attempt, Backend, Receipt, Try
+from mailbalance.backend import Attempt, Backend, Probing, Receipt, Try
 from mailbalance.delivery import Answer, CallerGone, plan
 from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.retry import RetryPolicy
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mailbalance.message import Envelope, Message
     from mailbalance.routing import Route, Router
+    from mailbalance.routing.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +37,28 @@ class Timing:
         clock: Monotonic time in seconds.
         sleep: Waits in a thread.
         asleep: Waits in a task.
+        wall: Seconds since 1970, for what people are told.
     """
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     asleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    wall: Callable[[], float] = time.time
 
 
 Detached: TypeAlias = "set[asyncio.Task[Receipt]]"
+
+#: Seconds for a probe that decides whether a message is spent on a backend, and for one
+#: that only asks for limits; a message waits for either.
+PROBE = {"must": 5.0, "may": 2.0}
 
 
 class Job:
     """One message on its way, with everybody who must be told of it."""
 
     __slots__ = (
-        "_attempts", "_clock", "_envelope", "_message", "_observers", "_router", "detached",
-        "route", "steps",
+        "_attempts", "_clock", "_envelope", "_message", "_observers", "_router",
+        "_traffic", "detached", "over", "route", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +69,7 @@ class Job:
         *,
         policy: RetryPolicy,
         router: Router,
+        traffic: Traffic,
         observers: Sequence[events.Observer],
         detached: Detached,
         clock: Callable[[], float],
@@ -69,9 +77,14 @@ class Job:
         self._message = message
         self._envelope = envelope
         self._router = router
+        self._traffic = traffic
+        self._clock = clock
         self._observers = observers
         self._attempts: list[Attempt] = []
         self.detached = detached
+        #: Called with what became of it, also when its caller has gone by then; with
+        #: ``None`` when a fault of ours hides that.
+        self.over: Callable[[Answer | None], object] = _nobody
         self.route = route
         self.steps = plan(
             route,
@@ -80,7 +93,14 @@ class Job:
             clock=clock,
             can_carry=self._can_carry,
             record=self._attempts,
+            traffic=traffic,
+            sender=envelope.domain,
         )
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """Every attempt judged so far; grows as they are made."""
+        return self._attempts
 
     def advance(self, answer: Answer) -> Try | Receipt:
         """Hand an answer to the plan, tell the observers, and give the next step."""
@@ -115,16 +135,23 @@ class Job:
 
     def send(self, step: Try) -> Answer:
         """Make one attempt and wait for it."""
-        envelope = self.envelope(step.recipients)
+        envelope, ends = self.envelope(step.recipients), self._clock() + step.timeout
         try:
-            return step.backend.send(self._message, envelope, timeout=step.timeout)
+            if step.probe != "no":
+                self._probe(step)
+            left = ends - self._clock()
+            return step.backend.send(self._message, envelope, timeout=left)
         except DeliveryError as error:
             return error
 
     async def asend(self, step: Try) -> Answer:
         """Make one attempt in a task that outlives its caller where it must."""
         envelope = self.envelope(step.recipients)
-        sending = step.backend.asend(self._message, envelope, timeout=step.timeout)
+        sending = (
+            step.backend.asend(self._message, envelope, timeout=step.timeout)
+            if step.probe == "no"
+            else self._aprobed(step, envelope)
+        )
         task = asyncio.ensure_future(sending)
         try:
             return await asyncio.shield(task)
@@ -134,9 +161,33 @@ class Job:
             self._detach(task, step)
             raise
 
+    def _probe(self, step: Try) -> None:
+        """Ask the backend whether it is there, and what its limits are."""
+        try:
+            rates = cast("Probing", step.backend).probe(timeout=_patience(step))
+        except DeliveryError:
+            if step.probe == "must":
+                raise
+        else:
+            self._traffic.learn(step.backend, rates, self._clock())
+
+    async def _aprobed(self, step: Try, envelope: Envelope) -> Receipt:
+        """Do as ``_probe`` does, and then send."""
+        ends = self._clock() + step.timeout
+        try:
+            rates = await cast("Probing", step.backend).aprobe(timeout=_patience(step))
+        except DeliveryError:
+            if step.probe == "must":
+                raise
+        else:
+            self._traffic.learn(step.backend, rates, self._clock())
+        left = ends - self._clock()
+        return await step.backend.asend(self._message, envelope, timeout=left)
+
     def accepted(self, receipt: Receipt) -> None:
         """Tell of a message that was accepted."""
         events.tell(self._observers, events.Accepted(self._message.key, receipt))
+        self.over(receipt)
 
     def failed(self, error: DeliveryError) -> None:
         """Tell of a message that was not accepted, or nobody can know."""
@@ -145,6 +196,7 @@ class Job:
         error.mailbalance_id = stamp.id
         told = events.GaveUp(self._message.key, message_id, error)
         events.tell(self._observers, told)
+        self.over(error)
 
     def _can_carry(self, backend: Backend, recipients: tuple[str, ...]) -> bool:
         return backend.refuses(self._message, self.envelope(recipients)) is None
@@ -164,7 +216,10 @@ class Job:
         def report(ended: asyncio.Task[Receipt]) -> None:
             self.detached.discard(ended)
             answer = _answer_of(ended, step.backend.name)
-            if answer is not None:
+            if answer is None:
+                self.steps.close()
+                self.over(None)
+            else:
                 self.leave(answer)
 
         if task.done():  # it ended while its caller was being cancelled
@@ -173,6 +228,10 @@ class Job:
         self.detached.add(task)
         task.add_done_callback(report)
         task.cancel()
+
+
+def _nobody(_: Answer | None) -> None:
+    """Hear what became of a job, for callers who wait for it themselves."""
 
 
 def _answer_of(ended: asyncio.Task[Receipt], backend: str) -> Answer | None:
@@ -189,14 +248,21 @@ def _answer_of(ended: asyncio.Task[Receipt], backend: str) -> Answer | None:
     return None
 
 
+def _patience(step: Try) -> float:
+    return min(PROBE[step.probe], step.timeout / 3)
+
+
 def run(job: Job, sleep: Callable[[float], None]) -> Receipt:
     """Drive a job in this thread until its receipt, or raise its error."""
-    step = next(job.steps)
-    while isinstance(step, Try):
-        if step.delay:
-            sleep(step.delay)
-        step = job.advance(job.send(step))
-    return step
+    try:
+        step = next(job.steps)
+        while isinstance(step, Try):
+            if step.delay:
+                sleep(step.delay)
+            step = job.advance(job.send(step))
+        return step
+    finally:
+        job.steps.close()
 
 
 async def arun(job: Job, sleep: Callable[[float], Awaitable[None]]) -> Receipt:

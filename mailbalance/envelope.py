@@ -46,6 +46,11 @@ class Envelope:
             seen.setdefault((local, domain.lower()), address.email)
         return cls(message.from_.email, tuple(seen.values()))
 
+    @property
+    def domain(self) -> str:
+        """The domain of the sender, in lower case; ``""`` for the empty sender."""
+        return self.sender.rpartition("@")[2].lower()
+
     def only(self, recipients: Iterable[str]) -> Envelope:
         """Give the same envelope for some of its recipients."""
         return Envelope(self.sender, tuple(recipients))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailbalance.backend import Attempt, Receipt
-    from mailbalance.errors import DeliveryError
+    from mailbalance.errors import DeliveryError, Scope
 
 logger = logging.getLogger("mailbalance")
 
@@ -57,7 +57,30 @@ class GaveUp:
     error: DeliveryError
 
 
-Event: TypeAlias = Attempted | Accepted | GaveUp
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """A backend, an account or a sender became fit or unfit to carry mail.
+
+    Attributes:
+        scope: What changed: a backend, all backends of an account, or the messages of one
+            sender's domain on one backend.
+        name: Its name; for a sender, the backend's name and the domain.
+        state: ``"cooling"``: out until its rest is over; ``"probing"``: one message at a
+            time finds out whether it is well; ``"healthy"``: back at its share.
+        reason: Why, in words; ``""`` when it is healthy.
+        code: The provider's own code for it, or ``""``.
+        rest: Seconds until it is probed; 0 unless it is cooling.
+    """
+
+    scope: Scope
+    name: str
+    state: Literal["healthy", "cooling", "probing"]
+    reason: str = ""
+    code: str = ""
+    rest: float = 0.0
+
+
+Event: TypeAlias = Attempted | Accepted | GaveUp | HealthChanged
 
 
 class Observer(Protocol):
@@ -84,9 +107,12 @@ def tell(observers: Sequence[Observer], event: Event) -> None:
 def log(event: Event) -> None:
     """Write an event to the ``mailbalance`` logger: ids and counts, never addresses.
 
-    A try that failed or ended unknown, and a message nobody accepted, are warnings.
+    A try that failed or ended unknown, a message nobody accepted, and a backend that begins
+    to cool are warnings.
     """
-    if isinstance(event, Attempted):
+    if isinstance(event, HealthChanged):
+        _log_health(event)
+    elif isinstance(event, Attempted):
         attempt = event.attempt
         fine = attempt.outcome == "accepted" and not event.detached
         level = logging.DEBUG if fine else logging.WARNING
@@ -112,3 +138,16 @@ def log(event: Event) -> None:
             event.message_id, event.error.outcome, len(event.error.attempts),
             event.error.backend or "-", event.error.code or "-",
         )  # fmt: skip
+
+
+def _log_health(event: HealthChanged) -> None:
+    where = f"{event.scope} {event.name}"
+    if event.state == "cooling":
+        logger.warning(
+            "%s is left alone for %.0f s: %s (code %s)",
+            where, event.rest, event.reason, event.code or "-",
+        )  # fmt: skip
+    elif event.state == "probing":
+        logger.info("%s is probed: %s", where, event.reason)
+    else:
+        logger.info("%s is healthy again", where)

@@ -8,11 +8,12 @@ anything a provider would recognise (``backends``).
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mailbalance import events
+from mailbalance import events, keyed
 from mailbalance.assembly import (
     WeightLike,
     checked_observers,
@@ -25,21 +26,24 @@ from mailbalance.config import read_settings
 from mailbalance.driver import Job, Timing, arun, run
 from mailbalance.errors import DeliveryError
 from mailbalance.intake import Sendable, take
+from mailbalance.keys import KeyStore, MemoryKeys
 from mailbalance.message import Address, Envelope, Fields, Message
+from mailbalance.oversight import Oversight
 from mailbalance.retry import RetryPolicy
-from mailbalance.routing import Route, Router, Share
+from mailbalance.routing import Route, Router, Traffic
 from mailbalance.routing.route import NOBODY
+from mailbalance.secret import hidden, hushed
 from mailbalance.under_way import UnderWay
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from mailbalance.backend import Backend, Receipt
+    from mailbalance.backend import Receipt
     from mailbalance.driver import Detached
     from mailbalance.routing import StandIns, Unit
 
 
-class Mailer:
+class Mailer(Oversight):
     """Sends each message through one of several backends, split exactly by weight.
 
     Safe for many threads and tasks at once, and after a fork. Connections are opened when
@@ -56,6 +60,8 @@ class Mailer:
         unit: What the split counts: ``"messages"`` or ``"recipients"``.
         environ: Read in place of ``os.environ`` for backends given by name.
         timing: The clock and sleeps; default the real ones.
+        keys: Remembers messages that have a key, so that none of them is sent twice;
+            default a ``MemoryKeys`` of its own.
 
     Raises:
         ConfigError: With every problem found; nothing is opened or sent.
@@ -67,6 +73,7 @@ class Mailer:
 
     templates: Mapping[str, str] | None = None
 
+    @hushed
     def __init__(
         self,
         split: Mapping[Any, WeightLike] | str,
@@ -78,16 +85,20 @@ class Mailer:
         unit: Unit = "messages",
         environ: Mapping[str, str] | None = None,
         timing: Timing | None = None,
+        keys: KeyStore | None = None,
     ) -> None:
         self.policy = policy or RetryPolicy()
         self.observers = (events.log, *checked_observers(observers))
         self._defaults = make_defaults(from_, reply_to)
         self.router = Router(make_entries(split, environ), unit=unit)
+        self.traffic = Traffic(partial(events.tell, self.observers))
         self.timing = timing or Timing()
+        self.keys = MemoryKeys() if keys is None else keys
         self._detached: Detached = set()
         self._under_way = UnderWay()
 
     @classmethod
+    @hushed
     def from_env(
         cls,
         environ: Mapping[str, str] | None = None,
@@ -104,7 +115,7 @@ class Mailer:
         Raises:
             ConfigError: With every problem found; with no split, the lines to choose from.
         """
-        settings = read_settings(os.environ if environ is None else environ)
+        settings = read_settings(hidden(environ))
         weights = ("backup" if w.backup else w.value for w in settings.split)
         return cls(
             dict(zip(make_backends(settings), weights, strict=True)),
@@ -119,15 +130,6 @@ class Mailer:
             f"{s.backend}={'backup' if s.backup else s.weight}" for s in self.split()
         )
         return f"<Mailer {', '.join(said)}>"
-
-    @property
-    def backends(self) -> dict[str, Backend]:
-        """The backends by name, in the order of the split."""
-        return {e.backend.name: e.backend for e in self.router.entries}
-
-    def split(self) -> tuple[Share, ...]:
-        """Report weights, shares, and what this process assigned and carried."""
-        return self.router.shares()
 
     def send(
         self,
@@ -157,8 +159,10 @@ class Mailer:
             UnknownOutcomeError: When it may or may not have been accepted.
             DeliveryError: When no backend accepted it.
         """
-        job = self.begin(self.take(message, **fields), via=via, envelope=envelope)
-        return self.finish(job)
+        taken = self.take(message, **fields)
+        if taken.key is not None:
+            return keyed.send(self, taken, via, envelope)
+        return self.finish(self.begin(taken, via=via, envelope=envelope))
 
     async def asend(
         self,
@@ -174,17 +178,10 @@ class Mailer:
         Cancelled before the message was handed over, it stops. Cancelled later, it cannot
         recall it: the attempt finishes on its own and observers are told.
         """
-        job = self.begin(self.take(message, **fields), via=via, envelope=envelope)
-        self._under_way.abegin(job)
-        try:
-            receipt = await arun(job, self.timing.asleep)
-        except DeliveryError as error:
-            job.failed(error)
-            raise
-        finally:
-            self._under_way.aend(job)
-        job.accepted(receipt)
-        return receipt
+        taken = self.take(message, **fields)
+        if taken.key is not None:
+            return await keyed.asend(self, taken, via, envelope)
+        return await self.afinish(self.begin(taken, via=via, envelope=envelope))
 
     def route(
         self,
@@ -196,7 +193,10 @@ class Mailer:
     ) -> Route:
         """Tell where a message would go now, and why; nothing is counted or sent."""
         taken = self.take(message, **fields)
-        return self.router.preview(taken, Envelope.of(taken), via=via)
+        envelope = Envelope.of(taken)
+        route = self.router.preview(taken, envelope, via=via)
+        now = self.timing.clock()
+        return replace(route, passed_over=self.traffic.kept_from(route, envelope, now))
 
     def preview(
         self, message: Sendable | None = None, /, **fields: Unpack[Fields]
@@ -278,6 +278,7 @@ class Mailer:
             route,
             policy=self.policy,
             router=self.router,
+            traffic=self.traffic,
             observers=self.observers,
             detached=self._detached,
             clock=self.timing.clock,
@@ -293,5 +294,18 @@ class Mailer:
             raise
         finally:
             self._under_way.end(job)
+        job.accepted(receipt)
+        return receipt
+
+    async def afinish(self, job: Job) -> Receipt:
+        """Do as ``finish`` does, without blocking the event loop."""
+        self._under_way.abegin(job)
+        try:
+            receipt = await arun(job, self.timing.asleep)
+        except DeliveryError as error:
+            job.failed(error)
+            raise
+        finally:
+            self._under_way.aend(job)
         job.accepted(receipt)
         return receipt

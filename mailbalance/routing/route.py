@@ -48,12 +48,15 @@ class Route:
         assigned: Name of the chosen one.
         forced: Whether the split had less than its full choice.
         left_out: Backends that cannot carry the message, each with the reason.
+        passed_over: Backends that could carry it but not now, each with the reason: they
+            are cooling, drained or have no room. Filled by ``Mailer.route`` only.
     """
 
     order: tuple[Backend, ...]
     assigned: str
     forced: bool = False
     left_out: tuple[tuple[str, str], ...] = ()
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,9 @@ class Share:
         forced: What went to it because others could not carry the message, or by ``via``.
         carried: What it accepted, failover included; a message that two backends carried
             for different recipients counts with both.
+        diverted: Messages of its share that were offered to another first because it was
+            cooling or drained.
+        overflowed: The same because it had no room.
     """
 
     backend: str
@@ -78,3 +84,5 @@ class Share:
     assigned: int
     forced: int
     carried: int
+    diverted: int = 0
+    overflowed: int = 0

@@ -1,11 +1,12 @@
 """The plan always ends, and never sends after an accepted or unknown answer."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbalance.backend import Receipt, Refusal, Try
+from mailbalance.backend import Limits, Receipt, Refusal, Try
 from mailbalance.delivery import plan
 from mailbalance.errors import (
     DeliveryError,
@@ -23,6 +24,7 @@ from mailbalance.routing import Route
 class Door:
     name: str
     account: str
+    limits = Limits(10**6, 50, source="none", checked=date(2026, 11, 23))
 
 
 EVERYONE = ("a@example.com", "b@example.com", "c@example.com")

@@ -12,10 +12,9 @@ from mailbalance import (
     Accepted,
     Address,
     Attachment,
-    Attempted,
     Backend,
     Envelope,
-    GaveUp,
+    Event,
     Mailer,
     MailtrapBackend,
     MemoryBackend,
@@ -27,7 +26,7 @@ from mailbalance import (
 )
 
 
-def observe(event: Accepted | Attempted | GaveUp) -> None:
+def observe(event: Event) -> None:
     """An observer is any callable."""
     if isinstance(event, Accepted):
         outcome: str = event.receipt.outcome

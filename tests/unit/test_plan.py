@@ -1,11 +1,12 @@
 """The order and the numbers of tries, by hand-driven plans."""
 
 from dataclasses import dataclass
+from datetime import date
 
 import pytest
 from tenacity import stop_after_attempt, stop_after_delay, wait_fixed
 
-from mailbalance.backend import Receipt, Refusal, Try
+from mailbalance.backend import Limits, Receipt, Refusal, Try
 from mailbalance.delivery import CallerGone, plan
 from mailbalance.errors import (
     RejectedError,
@@ -24,6 +25,7 @@ ANA, BEN, CAT = "ana@example.com", "ben@example.com", "cat@example.com"
 class Door:
     name: str
     account: str
+    limits = Limits(10**6, 50, source="none", checked=date(2026, 11, 23))
 
 
 SES, MAILTRAP = Door("ses", "aws"), Door("mailtrap", "mt")

@@ -1,0 +1,168 @@
+"""What is known of one backend's fitness and room, in one process.
+
+What lives here: ``Gate``, which joins a backend's breaker, rates, pause and budget; the
+``Account`` it shares with others; and ``Pass``, the permission for one try. What must not:
+locks, or choosing between gates; that is ``traffic``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
+
+from mailbalance.errors import DeliveryError
+from mailbalance.routing.health import OURS, Breaker
+from mailbalance.routing.limits import FIRST_GIVES, RETRY_COST, Budget, Pause, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from mailbalance.backend import Backend, Rate, Receipt
+
+#: Seconds that a message is thought to take while nothing is known of it; a full backend
+#: is expected to have room again after as long.
+PACE = 0.5
+#: How much the latest message counts in the running mean of those times.
+FRESH = 0.1
+#: Seconds after which limits that a provider told are asked for anew; and the first and the
+#: longest wait after asking in vain, doubling.
+LEARN_AGAIN, ASK_AGAIN, LONGEST_ASK = 900.0, 60.0, 3600.0
+
+
+@dataclass(slots=True, eq=False)
+class Pass:
+    """Permission to try one backend once; it must be handed back, used or not.
+
+    Attributes:
+        place: Which of the candidates may go.
+        gate: Whose permission it is.
+        delay: Seconds to wait before it begins.
+        began: When it begins.
+        sender: The domain that the message comes from.
+        probe: Whether to probe the backend before the message; see ``Try.probe``.
+        repeated: Whether this message was tried here before.
+        watching: The breakers that learn from it.
+        held: Those of them whose probe it is.
+        bookings: What it took of the rates.
+    """
+
+    place: int
+    gate: Gate
+    delay: float
+    began: float
+    sender: str = ""
+    probe: Literal["no", "must", "may"] = "no"
+    repeated: bool = False
+    watching: tuple[Breaker, ...] = ()
+    held: tuple[Breaker, ...] = ()
+    bookings: list[tuple[Window, list[float], int]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """What backends of one account have in common: a pause, a quota, rates."""
+
+    name: str
+    breaker: Breaker
+    windows: dict[tuple[float, str], Window] = field(default_factory=dict)
+
+
+class Gate:
+    """One backend's fitness and room.
+
+    Attributes:
+        name: The backend's name.
+        account: What it shares with other backends.
+        breaker: Its own health.
+        pause: What its provider asked us to wait.
+        budget: What is left for trying again.
+        concurrency: Messages that may be under way at once, or ``None``.
+        in_flight: Tries that hold a pass.
+        pace: Seconds that a try takes, as a running mean.
+    """
+
+    __slots__ = (
+        "_ask_again", "_learn_at", "_learns", "_windows", "account", "breaker", "budget",
+        "concurrency", "in_flight", "name", "pace", "pause",
+    )  # fmt: skip
+
+    def __init__(
+        self, backend: Backend, account: Account, random: Random, now: float
+    ) -> None:
+        self.name = backend.name
+        self.account = account
+        self.breaker = Breaker(random, now, name=backend.name)
+        self.pause = Pause(random)
+        self.budget = Budget()
+        self.in_flight = 0
+        self.pace = PACE
+        self.concurrency = backend.limits.concurrency
+        self._learns = bool(getattr(backend, "learns", False))
+        self._learn_at, self._ask_again = now, ASK_AGAIN
+        self._windows: dict[tuple[float, str], Window] = {}
+        self._keep(backend.limits.rates, now)
+
+    def windows(self) -> Iterator[Window]:
+        """Give every rate it must keep: its own and its account's."""
+        return chain(self._windows.values(), self.account.windows.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many messages are under way as may be at once."""
+        return self.concurrency is not None and self.in_flight >= self.concurrency
+
+    def wait(self, recipients: int, now: float) -> float:
+        """Tell in how many seconds its rates and its provider let a message go."""
+        longest = self.pause.wait(now)
+        for window in self.windows():
+            longest = max(longest, window.wait(window.size(recipients), now))
+        return longest
+
+    def take(self, given: Pass, recipients: int) -> None:
+        """Count a try that gets a pass."""
+        self.in_flight += 1
+        for window in self.windows():
+            size = window.size(recipients)
+            given.bookings.append((window, window.book(size, given.began), size))
+        if given.repeated:
+            self.budget.spend()
+        if self._learns and given.began >= self._learn_at:
+            self._learn_at = given.began + self._ask_again
+            self._ask_again = min(2 * self._ask_again, LONGEST_ASK)
+            if given.probe == "no":
+                given.probe = "may"
+
+    def undo(self, given: Pass) -> None:
+        """Take back everything that ``take`` counted."""
+        self.in_flight -= 1
+        for window, booking, size in given.bookings:
+            window.unbook(booking, size)
+        if given.repeated:
+            self.budget.give(RETRY_COST)
+
+    def end(self, given: Pass, answer: Receipt | DeliveryError, now: float) -> None:
+        """Learn from a try that was made."""
+        self.in_flight -= 1
+        self.pace += FRESH * (max(0.0, now - given.began) - self.pace)
+        if not isinstance(answer, DeliveryError):
+            self.pause.carried(now)
+            self.budget.give(RETRY_COST if given.repeated else FIRST_GIVES)
+        elif answer.health == "slows" and answer.phase not in OURS:
+            self.pause.slow_down(answer.retry_after, began=given.began, now=now)
+
+    def learn(self, rates: tuple[Rate, ...], now: float) -> None:
+        """Keep the rates that the provider told, in place of those it told before."""
+        if rates:
+            self._learn_at, self._ask_again = now + LEARN_AGAIN, ASK_AGAIN
+        self._keep(rates, now)
+
+    def _keep(self, rates: tuple[Rate, ...], now: float) -> None:
+        for rate in rates:
+            own = rate.shared == "backend"
+            windows = self._windows if own else self.account.windows
+            key = rate.period, rate.unit
+            known = windows.get(key)
+            if known is None or rate.used or known.rate.count != rate.count:
+                windows[key] = Window(rate, now)

@@ -1,0 +1,253 @@
+"""Which backend may be tried now: health and limits, put over the split's choice.
+
+What lives here: ``Traffic``, which gives a ``Pass`` for each try and learns from what came
+of it. What must not: I/O, sleeping, a clock of its own, or who is asked in which order; the
+router says that, and the plan.
+
+The rules, in order. What a person drained is never used. The first in the route's order
+that is fit and has room goes. One without room is passed over for one that has room, or
+waited for if none has. One that is cooling is passed over; after its rest one message at a
+time finds out whether it is well. If none is fit, the one that would be next is tried all
+the same: mail never stops in silence because a breaker says so.
+"""
+
+from __future__ import annotations
+
+import os
+import random as chance
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+from mailbalance.errors import DeliveryError, ThrottledError, UnavailableError
+from mailbalance.routing.choice import Ask, Fresh, View, best
+from mailbalance.routing.gate import Account, Gate, Pass
+from mailbalance.routing.health import Breaker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from mailbalance.backend import Backend, Rate, Receipt
+    from mailbalance.events import HealthChanged
+    from mailbalance.message import Envelope
+    from mailbalance.routing.choice import Candidate
+    from mailbalance.routing.route import Route
+
+#: Senders that are remembered as not allowed; beyond it the oldest is forgotten.
+SENDERS = 1000
+
+
+class Traffic:
+    """Lets tries begin and learns from how they end; safe for threads, tasks and forks.
+
+    A forked child knows what was drained and frozen, and finds out the rest for itself.
+
+    Args:
+        tell: Told of each change of health, outside of the lock.
+        random: Makes the source of chance, once in each process.
+
+    Attributes:
+        drained: Backends that a person took out of use, each with when.
+        frozen: Names of backends whose health only a person changes.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[HealthChanged], None] = lambda _: None,
+        *,
+        random: Callable[[], chance.Random] = chance.Random,
+    ) -> None:
+        self._tell = tell
+        self._random = random
+        # Both are replaced whole, never changed, so a fork finds them in one piece.
+        self.drained: Mapping[str, float] = {}
+        self.frozen: frozenset[str] = frozenset()
+        self._state = State(random())
+
+    def choose(self, able: Sequence[Candidate], ask: Ask) -> Pass | None:
+        """Give a pass to the best of those who could carry a message.
+
+        Args:
+            able: Who could carry it, in the order of preference.
+            ask: What it needs.
+
+        Returns:
+            The pass, to be given back by ``end`` or ``undo``; ``None`` when nobody may go
+            before ``ask.latest``.
+        """
+        if ask.now > ask.latest:
+            return None
+        state = self.state()
+        with state.lock:
+            views: list[View] = []
+            chosen: View | None = None
+            for view in self._views(state, able, ask):
+                if view.goes_at_once:
+                    chosen = view
+                    break
+                views.append(view)
+            chosen = chosen or best(views, ask)
+            if chosen is None:
+                return None
+            given, changes = chosen.grant(ask)
+            if ask.assigned is not None and ask.assigned != chosen.gate.name:
+                state.turned_away(ask.assigned, views)
+        self._tell_all(changes)
+        return given
+
+    def end(self, given: Pass, answer: Receipt | DeliveryError, now: float) -> None:
+        """Learn from a try that was made."""
+        state = self.state()
+        if not state.gave(given):
+            return
+        frozen = given.gate.name in self.frozen
+        with state.lock:
+            given.gate.end(given, answer, now)
+            watching = given.watching
+            if isinstance(answer, UnavailableError) and answer.scope == "sender":
+                watching = (*watching[:2], state.sender(given, now))
+            changes: list[HealthChanged | None] = []
+            for breaker in watching:
+                probe = breaker in given.held
+                if frozen and probe:
+                    breaker.undo()
+                elif not frozen:
+                    began = given.began
+                    changes.append(
+                        breaker.end(answer, began=began, now=now, probe=probe)
+                    )
+        self._tell_all(changes)
+
+    def undo(self, given: Pass) -> None:
+        """Take a pass back that was not used."""
+        state = self.state()
+        if state.gave(given):
+            with state.lock:
+                given.gate.undo(given)
+                for breaker in given.held:
+                    breaker.undo()
+
+    def learn(self, backend: Backend, rates: tuple[Rate, ...], now: float) -> None:
+        """Keep the rates that a backend's provider told."""
+        state = self.state()
+        with state.lock:
+            state.gate(backend, now).learn(rates, now)
+
+    def kept_from(
+        self, route: Route, envelope: Envelope, now: float
+    ) -> tuple[tuple[str, str], ...]:
+        """Tell which backends of a route cannot be used now, and why; changes nothing."""
+        able = [Fresh(backend) for backend in route.order]
+        ask = Ask(envelope.domain, len(envelope.recipients), now, inf)
+        return tuple(self._reasons(able, ask))
+
+    def _reasons(
+        self, able: Sequence[Candidate], ask: Ask
+    ) -> Iterator[tuple[str, str]]:
+        for each in able:
+            if each.backend.name in self.drained:
+                yield each.backend.name, "drained by hand"
+        state = self.state()
+        with state.lock:
+            views = list(self._views(state, able, ask))
+        for view in views:
+            if not view.goes_at_once:
+                yield view.gate.name, view.why_not
+
+    def refusal(self, able: Sequence[Candidate], ask: Ask) -> DeliveryError:
+        """Say why nobody may be tried."""
+        state = self.state()
+        with state.lock:
+            waits = [view.wait for view in self._views(state, able, ask)]
+        if not waits:
+            return UnavailableError(
+                "every backend that could carry the message is drained; "
+                "undrain one, or give the split another"
+            )
+        reasons = (f"{name}: {why}" for name, why in self._reasons(able, ask))
+        return ThrottledError(
+            f"no backend has room before the time-out: {'; '.join(reasons)}",
+            phase="pool",
+            retry_after=min(waits),
+        )
+
+    def state(self) -> State:
+        """Give this process's state; a forked child starts its own."""
+        state = self._state
+        if state.process != os.getpid():
+            state = self._state = State(self._random())
+        return state
+
+    def _views(
+        self, state: State, able: Iterable[Candidate], ask: Ask
+    ) -> Iterator[View]:
+        for place, candidate in enumerate(able):
+            name = candidate.backend.name
+            if name in self.drained:
+                continue
+            yield View(
+                state.gate(candidate.backend, ask.now),
+                place,
+                candidate,
+                ask,
+                sender=state.senders.get((name, ask.sender)),
+                frozen=name in self.frozen,
+            )
+
+    def _tell_all(self, changes: Iterable[HealthChanged | None]) -> None:
+        for change in changes:
+            if change is not None:
+                self._tell(change)
+
+
+@dataclass(slots=True)
+class State:
+    """What one process knows."""
+
+    random: chance.Random
+    process: int = field(default_factory=os.getpid)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    gates: dict[str, Gate] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    senders: dict[tuple[str, str], Breaker] = field(default_factory=dict)
+    diverted: Counter[str] = field(default_factory=Counter)
+    overflowed: Counter[str] = field(default_factory=Counter)
+
+    def gate(self, backend: Backend, now: float) -> Gate:
+        """Give what is known of a backend."""
+        gate = self.gates.get(backend.name)
+        if gate is None:
+            account = self._account(backend.account, now)
+            gate = Gate(backend, account, self.random, now)
+            self.gates[backend.name] = gate
+        return gate
+
+    def gave(self, given: Pass) -> bool:
+        """Whether a pass is of this process, not of the one it was forked from."""
+        return self.gates.get(given.gate.name) is given.gate
+
+    def sender(self, given: Pass, now: float) -> Breaker:
+        """Give what is known of a message's sender at the backend it was sent by."""
+        key = given.gate.name, given.sender
+        breaker = self.senders.get(key)
+        if breaker is None:
+            while len(self.senders) >= SENDERS:
+                del self.senders[next(iter(self.senders))]
+            name = f"{given.sender} at {given.gate.name}"
+            breaker = Breaker(self.random, now, name=name, scope="sender")
+            self.senders[key] = breaker
+        return breaker
+
+    def turned_away(self, assigned: str, views: Iterable[View]) -> None:
+        """Count a message that is offered to another backend than it was assigned to."""
+        fit = any(view.gate.name == assigned and view.fit != "no" for view in views)
+        (self.overflowed if fit else self.diverted)[assigned] += 1
+
+    def _account(self, name: str, now: float) -> Account:
+        account = self.accounts.get(name)
+        if account is None:
+            breaker = Breaker(self.random, now, name=name, scope="account")
+            account = self.accounts[name] = Account(name, breaker)
+        return account
