@@ -9,6 +9,7 @@ detects an error; that is the work of ``wire`` and ``backends``.
     MailError
     ├── ConfigError          the configuration is wrong; nothing was sent
     ├── MessageError         the message is wrong; nothing was sent
+    │   └── KeyConflictError     its key was used for another message
     └── DeliveryError        an attempt was made
         ├── RejectedError        this message or recipient is refused
         │   └── UnsuitableError  here; another provider may carry it
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "DeliveryError",
+    "KeyConflictError",
     "MailError",
     "MessageError",
     "RejectedError",
@@ -78,6 +80,13 @@ class MessageError(_ProblemsError):
     """The message itself is wrong; raised before any I/O.
 
     ``problems`` holds one sentence for each fault, naming the field and the fix.
+    """
+
+
+class KeyConflictError(MessageError):
+    """The message's key was used for a message with other content; raised before any I/O.
+
+    As a ``MessageError`` it is a mistake of the program, and sending again will not help.
     """
 
 

@@ -6,6 +6,8 @@ run as in production; only the backends are replaced by memory ones, and nothing
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from mailbalance import default
 from mailbalance.backends.memory import MemoryBackend, Sent
 from mailbalance.driver import Timing
 from mailbalance.errors import ConfigError, DeliveryError
+from mailbalance.keys import MemoryKeys
 from mailbalance.mailer import Mailer
 from mailbalance.routing import Entry, Router
 
@@ -143,21 +146,22 @@ def _captured(mailer: Mailer) -> Iterator[Mailbox]:
         Entry(outlets[entry.backend.name], entry.weight, backup=entry.backup)
         for entry in mailer.router.entries
     ]
-    before = mailer.router, mailer.timing
-    mailer.router, mailer.timing = (
+    before = mailer.router, mailer.timing, mailer.keys
+    mailer.router, mailer.timing, mailer.keys = (
         Router(entries, unit=mailer.router.unit),
         _no_waiting(),
+        MemoryKeys(),
     )
     try:
         yield Mailbox(mailer, outlets)
     finally:
-        mailer.router, mailer.timing = before
+        mailer.router, mailer.timing, mailer.keys = before
 
 
 def _no_waiting() -> Timing:
     """Give a timing in which every wait is over at once."""
 
     async def asleep(_: float) -> None:
-        return None
+        await asyncio.sleep(0)  # over at once, but others have their turn
 
-    return Timing(sleep=lambda _: None, asleep=asleep)
+    return Timing(sleep=lambda _: time.sleep(0), asleep=asleep)
