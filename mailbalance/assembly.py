@@ -6,7 +6,6 @@ not: sending, or reading the environment where it was not passed in.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -30,6 +29,7 @@ from mailbalance.events import Observer
 from mailbalance.message import Address, Message
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Entry
+from mailbalance.secret import Environ, hidden
 
 #: What a weight may be: a number, ``"60%"`` or ``"backup"``.
 WeightLike: TypeAlias = int | float | Decimal | Fraction | str
@@ -101,9 +101,9 @@ def make_policy(settings: Settings) -> RetryPolicy:
 
 def _with_chain(settings: BackendSettings) -> BackendSettings:
     """Leave botocore's chain as it is, where it reads the environment we read."""
-    return (
-        replace(settings, environ=None) if settings.environ is os.environ else settings
-    )
+    said = settings.environ
+    whole = isinstance(said, Environ) and said.is_of_the_process
+    return replace(settings, environ=None) if whole else settings
 
 
 def checked_observers(given: Any) -> tuple[Observer, ...]:
@@ -134,7 +134,7 @@ def _make(
     given: BackendLike, environ: Mapping[str, str] | None, idle: Container[str]
 ) -> Backend:
     if isinstance(given, str):
-        found = read_backend(given, os.environ if environ is None else environ)
+        found = read_backend(given, hidden(environ))
         return make_backend(_with_chain(replace(found, idle=given in idle)))
     if not isinstance(given, Backend):
         kind = type(given).__name__

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from mailbalance.secret import scrub
+
 #: Characters of a provider's text that an error may carry.
 LONGEST_DETAIL = 500
 
@@ -49,10 +51,8 @@ def texts(body: bytes) -> str:
 
 def scrubbed(text: str, secrets: Iterable[str | None]) -> str:
     """Cut a provider's text to a decent length, without secrets or control characters."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    printable = "".join(char if char.isprintable() else " " for char in text)
+    clean = scrub(text, secrets)
+    printable = "".join(char if char.isprintable() else " " for char in clean)
     short = printable[:LONGEST_DETAIL]
     return short if len(printable) <= LONGEST_DETAIL else f"{short[:-3]}..."
 

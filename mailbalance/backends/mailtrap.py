@@ -16,6 +16,7 @@ from mailbalance.backends import _answers, _http
 from mailbalance.backends._mailtrap_errors import RULES
 from mailbalance.backends._mailtrap_request import LIMITS, reason_against, request_body
 from mailbalance.errors import ConfigError, UnknownOutcomeError
+from mailbalance.secret import Secret, hushed
 from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
 from mailbalance.wire.http.clients import check
 
@@ -58,6 +59,7 @@ class MailtrapBackend:
         ConfigError: When the arguments cannot work, with every problem.
     """
 
+    @hushed
     def __init__(
         self,
         name: str = "mailtrap",
@@ -76,7 +78,7 @@ class MailtrapBackend:
         _http.check_base(name, "base_url", base_url, ca, problems)
         check(name, http_client, async_http_client)
         self._name = name
-        self._token = token
+        self._token = Secret(token)
         self._stream: Stream = stream
         self._sandbox_id = sandbox_id
         self._base_url = base_url
@@ -90,6 +92,7 @@ class MailtrapBackend:
         )
 
     @classmethod
+    @hushed
     def from_settings(cls, settings: BackendSettings) -> Self:
         """Make one as configured.
 
@@ -177,7 +180,7 @@ class MailtrapBackend:
     def _request(self, message: Message, envelope: Envelope) -> HttpRequest:
         path = f"/api/send/{self._sandbox_id}" if self._sandbox_id else "/api/send"
         headers = {
-            "Authorization": f"Bearer {self._token}",
+            "Authorization": Secret(f"Bearer {self._token}"),
             "Content-Type": "application/json",
         }
         body = request_body(message, envelope)

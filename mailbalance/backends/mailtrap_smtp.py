@@ -21,6 +21,7 @@ from mailbalance.backends._smtp import SmtpBackend
 from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import ConfigError
 from mailbalance.rules.header_rules import LONGEST_STRETCH
+from mailbalance.secret import hushed
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class MailtrapSmtpBackend(SmtpBackend):
 
     limits = LIMITS
 
+    @hushed
     def __init__(
         self,
         name: str = "mailtrap-smtp",
@@ -138,6 +140,7 @@ class MailtrapSmtpBackend(SmtpBackend):
         self._wires = {each: self._new_wire(server, each) for each in streams}
 
     @classmethod
+    @hushed
     def from_settings(cls, settings: BackendSettings) -> Self:
         """Make one as configured.
 

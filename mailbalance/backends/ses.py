@@ -24,6 +24,7 @@ from mailbalance.backends._ses_request import request_body
 from mailbalance.backends._ses_settings import OPTIONS, given_endpoint, given_keys
 from mailbalance.errors import ConfigError, DeliveryError, UnavailableError
 from mailbalance.fork_lock import ForkLock
+from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.clients import check
@@ -72,6 +73,7 @@ class SesBackend:
         ConfigError: When the arguments cannot work, with every problem.
     """
 
+    @hushed
     def __init__(
         self,
         name: str = "ses",
@@ -96,7 +98,7 @@ class SesBackend:
         self._configuration_set = configuration_set
         self._account = account
         self._ca = ca
-        self._environ = environ
+        self._environ = None if environ is None else hidden(environ)
         self._clients = (http_client, async_http_client)
         self._lock = ForkLock()
         self._opened: _Door | None = None
@@ -110,6 +112,7 @@ class SesBackend:
         )
 
     @classmethod
+    @hushed
     def from_settings(cls, settings: BackendSettings) -> Self:
         """Make one as configured.
 

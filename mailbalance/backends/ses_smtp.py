@@ -11,7 +11,6 @@ read 2026-11-23.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from dataclasses import replace
 from datetime import date
@@ -30,6 +29,7 @@ from mailbalance.errors import (
     UnavailableError,
 )
 from mailbalance.fork_lock import ForkLock
+from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.sigv4 import Keys
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
@@ -86,6 +86,7 @@ class SesSmtpBackend(SmtpBackend):
 
     limits = LIMITS
 
+    @hushed
     def __init__(
         self,
         name: str = "ses-smtp",
@@ -106,7 +107,7 @@ class SesSmtpBackend(SmtpBackend):
         problems = Problems(name)
         keys = problems.pair(access_key, secret_key, "access_key and secret_key")
         given = problems.pair(username, password, "user name and password")
-        said = os.environ if environ is None else environ
+        said = hidden(environ)
         if given is None and keys is None and not problems:
             given = from_environ(said, problems)
         found = Keys(*keys) if keys else None
@@ -136,6 +137,7 @@ class SesSmtpBackend(SmtpBackend):
         self._made: SmtpWire | None = None
 
     @classmethod
+    @hushed
     def from_settings(cls, settings: BackendSettings) -> Self:
         """Make one as configured.
 

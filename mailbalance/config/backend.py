@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from pydantic import SecretStr
 
@@ -45,6 +46,9 @@ class BackendSettings:
     options: Mapping[str, str] = FrozenDict()
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     idle: bool = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("settings hold secrets and are not pickled; read them anew")
 
     @property
     def variable(self) -> str:

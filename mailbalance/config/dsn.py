@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from mailbalance.config.backend import BackendSettings, variable
 from mailbalance.errors import ConfigError
 from mailbalance.frozen import FrozenDict
+from mailbalance.secret import Secret, hushed
 
 #: Each scheme with the kind of backend it makes and the options it implies.
 SCHEMES: dict[str, tuple[str, dict[str, str]]] = {
@@ -30,9 +31,13 @@ SCHEMES: dict[str, tuple[str, dict[str, str]]] = {
 #: Other spellings of an option that people know from elsewhere.
 _SPELLINGS = {"inboxId": "sandbox_id", "inbox_id": "sandbox_id"}
 
+#: Options that are never shown.
+_SECRET = frozenset({"session_token"})
+
 _ENCODE = "percent-encode reserved characters in it: / is %2F, @ is %40, : is %3A"
 
 
+@hushed
 def parse_dsn(dsn: str, *, name: str, source: str | None = None) -> BackendSettings:
     """Read a DSN.
 
@@ -81,6 +86,7 @@ def _options(url: SplitResult, source: str) -> dict[str, str]:
         _SPELLINGS.get(unquote(key), unquote(key)): unquote(value)
         for key, _, value in pairs
     }
+    options |= {key: Secret(options[key]) for key in _SECRET & options.keys()}
     if len(options) < len(pairs):
         raise ConfigError(f"{source}: an option is there twice; give it once")
     return options

@@ -15,8 +15,10 @@ from mailbalance.config.backend import BackendSettings, variable
 from mailbalance.config.variables import Problems, flag, whole
 from mailbalance.errors import ConfigError
 from mailbalance.frozen import FrozenDict
+from mailbalance.secret import hushed
 
 
+@hushed
 def with_mailtrap_variables(
     settings: BackendSettings, environ: Mapping[str, str]
 ) -> BackendSettings:

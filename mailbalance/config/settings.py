@@ -20,6 +20,7 @@ from mailbalance.config.variables import Problems, addresses, positive, sender, 
 from mailbalance.config.weights import Weight, parse_split, split_names
 from mailbalance.errors import ConfigError
 from mailbalance.frozen import FrozenDict
+from mailbalance.secret import hidden, hushed
 
 #: Backends that need no DSN, with their kind.
 BUILT_IN = {
@@ -63,6 +64,7 @@ class Settings:
     templates: Mapping[str, str] = FrozenDict()
 
 
+@hushed
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read all settings.
 
@@ -113,6 +115,7 @@ def _unknown(
     return "retry" if given == "retry" else "raise"
 
 
+@hushed
 def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
     """Read the settings of one backend: its DSN if there is one, else what its name says.
 
@@ -131,7 +134,7 @@ def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
             f"unknown backend {name!r} in the split: {meant} built-in ones are "
             f"{', '.join(BUILT_IN)}; for any other name set {variable(name)}"
         )
-    settings = replace(settings, environ=environ)
+    settings = replace(settings, environ=hidden(environ))
     if settings.kind.startswith("mailtrap"):
         return with_mailtrap_variables(settings, environ)
     return settings

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
 from mailbalance.fork_lock import IMPORTING, ForkLock
+from mailbalance.secret import bare, hidden
 from mailbalance.wire.sigv4 import Keys
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class AwsChain:
         self._endpoint = endpoint
         self._given = keys
         self._profile = profile
-        self._environ = environ
+        self._environ = None if environ is None else hidden(environ)
         self._lock = ForkLock()
         self._made: Session | None = None
         self._credentials: Any = None
@@ -226,7 +227,7 @@ class _Translated:
             backend=self._backend,
             phase="credentials",
             code=names[0],
-        ) from error
+        ) from bare(error)
 
 
 def _new_session(profile: str | None, environ: Mapping[str, str] | None) -> Session:

@@ -6,9 +6,10 @@ talking to a proxy; httpcore does that.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from mailbalance.secret import Secret, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +30,13 @@ def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
     parts = urlsplit(url)
     if parts.scheme != "https":
         return None
-    found = _settings(os.environ if environ is None else environ)
+    found = _settings(hidden(environ))
     proxy = found.get("https")
     if not proxy or _bypassed(parts.netloc.rpartition("@")[2], found.get("no", "")):
         return None
-    if proxy.startswith("//"):
-        return f"http:{proxy}"
-    return proxy if "://" in proxy else f"http://{proxy}"
+    if "://" in proxy:
+        return Secret(proxy)  # it may hold a password
+    return Secret(f"http:{proxy}" if proxy.startswith("//") else f"http://{proxy}")
 
 
 def _bypassed(netloc: str, rule: str) -> bool:
@@ -61,7 +62,7 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str]:
             if not found_at or rest or (name.lower() == name) is not lower:
                 continue
             if value:
-                found[scheme] = value
+                found[scheme] = Secret(value)
             else:
                 found.pop(scheme, None)
     return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
+from mailbalance.secret import frameless, hidden
 from mailbalance.wire.http import clients, faults
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
 from mailbalance.wire.http.pools import Pools
@@ -46,7 +47,7 @@ class HttpWire:
         async_client: clients.AsyncClient | None = None,
     ) -> None:
         self._backend = backend
-        self._environ = environ
+        self._environ = hidden(environ)
         self._client = client
         self._async_client = async_client
         self._pools = Pools(ca)
@@ -106,7 +107,8 @@ class HttpWire:
     def _tries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         while True:
             try:
-                return self._once(request, exchange)
+                with frameless():
+                    return self._once(request, exchange)
             except DeliveryError:
                 raise
             except Exception as error:
@@ -128,7 +130,8 @@ class HttpWire:
     async def _attempts(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         while True:
             try:
-                return await self._aonce(request, exchange)
+                with frameless():
+                    return await self._aonce(request, exchange)
             except DeliveryError:
                 raise
             except Exception as error:

@@ -13,6 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.secret import frameless
 from mailbalance.wire.smtp.blocking import SocketLine
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.connection import Connection
@@ -47,7 +48,8 @@ def dial(
     """
     opening = _Opening(server, deadline, rules)
     try:
-        return opening.run()
+        with frameless():
+            return opening.run()
     except (*FOREIGN, smtplib.SMTPException) as error:
         opening.abort()
         failure = translate(error, opening.phase, server, rules)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiosmtplib
 
+from mailbalance.secret import frameless
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.connection import Connection
 from mailbalance.wire.smtp.faults import FOREIGN, translate
@@ -44,7 +45,8 @@ async def dial(
     """
     opening = _Opening(server, deadline)
     try:
-        return await opening.run()
+        with frameless():
+            return await opening.run()
     except (*FOREIGN, aiosmtplib.SMTPException) as error:
         opening.abort()
         failure = translate(error, opening.phase, server, rules)
@@ -140,12 +142,8 @@ class _Opening:
         self.phase = "auth"
         chosen = mechanism(client.esmtp_extensions)
         act = client.auth_plain if chosen == "PLAIN" else client.auth_login
-        try:
-            async with self._limit():
-                await act(credentials.user, credentials.password, timeout=None)
-        except asyncio.CancelledError as error:
-            error.__traceback__ = None  # frames with the password
-            raise
+        async with self._limit():
+            await act(credentials.user, credentials.password, timeout=None)
 
 
 #: What aiosmtplib raises, or gives as the cause, when the greeting is what failed.

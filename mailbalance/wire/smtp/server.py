@@ -6,15 +6,12 @@ rule that nothing goes in the clear but over loopback. What must not: connecting
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mailbalance.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from mailbalance.secret import Secret, scrub
 
 #: How a connection is secured: TLS after STARTTLS, TLS from the first byte, or not at all.
 Security = Literal["starttls", "implicit", "off"]
@@ -37,6 +34,7 @@ class Credentials:
     password: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "password", Secret(self.password))
         problems = [
             f"the SMTP {what} is empty or has characters other than printable ASCII"
             for what, text in (("user name", self.user), ("password", self.password))
@@ -50,14 +48,7 @@ class Credentials:
 
     def scrub(self, text: str) -> str:
         """Take the password, in any form AUTH sends it in, out of a server's text."""
-        for secret in self._forms():
-            text = text.replace(secret, "****")
-        return text
-
-    def _forms(self) -> Iterator[str]:
-        yield self.password
-        for plain in (self.password, f"\0{self.user}\0{self.password}"):
-            yield base64.b64encode(plain.encode()).decode()
+        return scrub(text, (self.password, f"\0{self.user}\0{self.password}"))
 
 
 @dataclass(frozen=True, slots=True)
