@@ -1,0 +1,81 @@
+"""Putting the memory network in the system's place, for our own modules only."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mailbalance.wire import tls
+from mailbalance.wire.http import wire as http_wire
+from mailbalance.wire.smtp import wire as smtp_wire
+from tests.wire.memory.line import Network
+from tests.wire.memory.sockets import MemorySocket, MemoryTls
+
+#: Modules that reach for sockets, imported here so that none is late.
+_LATE = (
+    "mailbalance.wire.http.sockets",
+    "mailbalance.wire.http.streams",
+    "mailbalance.wire.smtp.blocking_pool",
+    "mailbalance.wire.smtp.looped_pool",
+)
+
+
+class Place:
+    """Where the network of the case at hand is; set ``network`` for each case."""
+
+    network: Network
+
+    def clock(self) -> float:
+        return self.network.now
+
+
+@contextmanager
+def installed() -> Iterator[Place]:
+    """Run everything below on memory; give the place to put a network into."""
+    place = Place()
+    place.network = Network(lambda: None)  # type: ignore[arg-type,return-value]
+    context, real = MemoryTls(), tls.client_context
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _LATE:
+            __import__(name)
+        shim = _shim(place)
+        for module in _wires():
+            if getattr(module, "socket", None) is socket:
+                patch.setattr(module, "socket", shim)
+            if getattr(module, "client_context", None) is real:
+                patch.setattr(module, "client_context", lambda _ca=None: context)
+        _on_our_clock(patch, place)
+        yield place
+
+
+def _on_our_clock(patch: pytest.MonkeyPatch, place: Place) -> None:
+    patch.setattr(time, "monotonic", place.clock)
+    for module, name in ((smtp_wire, "Deadline"), (http_wire, "Exchange")):
+        timed = functools.partial(getattr(module, name), clock=place.clock)
+        patch.setattr(module, name, timed)
+
+
+def _wires() -> list[ModuleType]:
+    return [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith("mailbalance.") and module is not None
+    ]
+
+
+def _shim(place: Place) -> Any:
+    """Give what stands for the socket module."""
+    shim = SimpleNamespace(**vars(socket))
+    shim.socket = lambda *_, **__: MemorySocket(place.network)
+    shim.getaddrinfo = lambda host, port, *_, **__: [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+    ]
+    return shim
