@@ -14,6 +14,7 @@ import pytest
 from mailbalance import (
     ConfigError,
     DeliveryError,
+    ThrottledError,
     TransientError,
     UnavailableError,
     UnknownOutcomeError,
@@ -157,7 +158,7 @@ def test_a_transport_without_trace_events_gives_replies(own):
     [
         ("ConnectError", TransientError),
         ("ConnectTimeout", TransientError),
-        ("PoolTimeout", TransientError),
+        ("PoolTimeout", ThrottledError),
         ("ProxyError", TransientError),
         ("ReadError", UnknownOutcomeError),
         ("ReadTimeout", UnknownOutcomeError),

@@ -72,6 +72,7 @@ class Exchange:
         received: Bytes of a reply seen, or ``None`` where nobody counts them.
         latest: The bytes that were read last.
         heads: How many replies seem to have begun.
+        connections: Most connections of our pool; ``None`` for a user's own client.
         harmless: Whether it sends no mail, so that nothing about it can be unknown.
         patience: What is given to httpcore as its timeouts.
     """
@@ -84,6 +85,7 @@ class Exchange:
         "backend",
         "blind",
         "committed",
+        "connections",
         "harmless",
         "heads",
         "host",
@@ -116,6 +118,7 @@ class Exchange:
         self.latest = b""
         self.heads = 0
         self.harmless = harmless
+        self.connections: int | None = None
         self._clock = clock
         self._end = clock() + timeout
         self._reserve = 0.0 if harmless else min(COMMIT_RESERVE, timeout / 3)

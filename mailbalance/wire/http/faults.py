@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mailbalance.errors import (
     DeliveryError,
+    ThrottledError,
     TransientError,
     UnavailableError,
     UnknownOutcomeError,
@@ -112,6 +113,8 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
             phase="reply" if exchange.phase == "reply" else "body",
             code=_code(error, names),
         )
+    if "PoolTimeout" in names:
+        return _crowded(exchange)
     refused = _certificate(error) or _proxy_login(error, names)
     if refused:
         return UnavailableError(
@@ -126,6 +129,17 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
         phase=exchange.phase,
         code=_code(error, names),
     )
+
+
+def _crowded(exchange: Exchange) -> ThrottledError:
+    """Say that the queue is ours, or that of a user's client: no provider's wish."""
+    count = exchange.connections
+    what = SENTENCES["PoolTimeout"].format(host=exchange.host)
+    if count is not None:
+        what = f"all {count} connections to" if count > 1 else "the one connection to"
+        be = "were" if count > 1 else "was"
+        what = f"{what} {exchange.host} {be} in use until too little time was left"
+    return ThrottledError(what, backend=exchange.backend, phase="pool")
 
 
 def is_stale(error: BaseException, exchange: Exchange) -> bool:

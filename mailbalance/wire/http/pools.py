@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: less elsewhere), so that we seldom write into a connection that is being closed.
 KEEPALIVE = 5.0
 
-#: Connections of one pool; both providers' APIs take more than that.
+#: Connections of one pool, unless told otherwise; both providers' APIs take more than that.
 CONNECTIONS = 100
 
 #: State inherited over a fork: never used again and never closed, since closing writes.
@@ -58,10 +58,12 @@ class Pools:
 
     Args:
         ca: Path of a PEM file to trust instead of the system's certificates.
+        connections: Most connections of threads, and of each event loop.
     """
 
-    def __init__(self, ca: str | None = None) -> None:
+    def __init__(self, ca: str | None = None, connections: int = CONNECTIONS) -> None:
         self._ca = ca
+        self.connections = connections
         self._state = _State()
 
     def sync(self, proxy: str | None) -> httpcore2.ConnectionPool:
@@ -84,6 +86,22 @@ class Pools:
         if pool is None:
             pool = found.pools[proxy] = self._new_async(proxy)
         return pool
+
+    def occupancy(self) -> tuple[int, int]:
+        """Give how many connections are in use, and how many rest.
+
+        Those of threads, and those of the running event loop if there is one.
+        """
+        state = self._own()
+        pools: list[Any] = [*state.sync.values()]
+        try:
+            here = state.loops.get(asyncio.get_running_loop())
+        except RuntimeError:
+            here = None
+        pools += here.pools.values() if here is not None else ()
+        known = [each for pool in pools for each in pool.connections]
+        idle = sum(each.is_idle() for each in known)
+        return len(known) - idle, idle
 
     def close(self) -> None:
         """Close the pool that threads share; the next send opens it anew."""
@@ -129,8 +147,8 @@ class Pools:
         return {
             "ssl_context": _tls(self._ca),
             "proxy": None if proxy is None else _proxy(proxy),
-            "max_connections": CONNECTIONS,
-            "max_keepalive_connections": CONNECTIONS,
+            "max_connections": self.connections,
+            "max_keepalive_connections": self.connections,
             "keepalive_expiry": KEEPALIVE,
             "retries": 0,
         }

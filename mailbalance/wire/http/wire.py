@@ -16,7 +16,7 @@ from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.secret import frameless, hidden
 from mailbalance.wire.http import clients, faults
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
-from mailbalance.wire.http.pools import Pools
+from mailbalance.wire.http.pools import CONNECTIONS, Pools
 from mailbalance.wire.http.proxies import proxy_for
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class HttpWire:
             ``None``.
         client: A user's own ``httpx2.Client`` or ``httpx.Client``; never closed here.
         async_client: The same for ``apost``.
+        connections: Most connections at once, of threads and of each event loop.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class HttpWire:
         environ: Mapping[str, str] | None = None,
         client: clients.Client | None = None,
         async_client: clients.AsyncClient | None = None,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._backend = backend
         self._environ = hidden(environ)
         self._client = client
         self._async_client = async_client
-        self._pools = Pools(ca)
+        self._pools = Pools(ca, connections)
         self._proxies: dict[str, str | None] = {}
 
     def post(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
@@ -95,6 +97,16 @@ class HttpWire:
         """Do as ``get`` does, without blocking; cancelled at any time, it ends."""
         exchange = Exchange(self._backend, _host(request), timeout, harmless=True)
         return await self._atries(request, exchange)
+
+    def occupancy(self) -> tuple[int, int] | None:
+        """Give how many connections are in use and how many rest, as far as they are ours.
+
+        Those of threads, and those of the running event loop if there is one; ``None``
+        when a user's own clients hold them all.
+        """
+        if self._client is not None and self._async_client is not None:
+            return None
+        return self._pools.occupancy()
 
     def close(self) -> None:
         """Close the connections of sync sends."""
@@ -144,6 +156,7 @@ class HttpWire:
     def _once(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         if self._client is not None:
             return clients.post(self._client, request, exchange)
+        exchange.connections = self._pools.connections
         with self._trusted(exchange):
             pool = self._pools.sync(self._proxy(request.url))
         response = pool.handle_request(_outgoing(request, exchange, exchange.trace))
@@ -161,6 +174,7 @@ class HttpWire:
     async def _aonce(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         if self._async_client is not None:
             return await clients.apost(self._async_client, request, exchange)
+        exchange.connections = self._pools.connections
         with self._trusted(exchange):
             pool = await self._pools.running(self._proxy(request.url))
         response = await pool.handle_async_request(
