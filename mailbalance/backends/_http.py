@@ -116,6 +116,8 @@ def failure(
     facts["retry_after"] = answers.retry_after(response.headers)
     if issubclass(verdict.error, UnavailableError):
         facts["scope"] = verdict.scope
+    if issubclass(verdict.error, UnknownOutcomeError) and 200 <= response.status < 300:
+        facts["likely"] = "accepted"
     return verdict.error(detail, **facts)
 
 

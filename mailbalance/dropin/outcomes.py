@@ -53,7 +53,9 @@ def of_ses(
     # An exception of a user's own hook before the request stays what it is.
     hook = failed and failed.phase == "exchange" and not isinstance(cause, _BOTOCORE)
     if isinstance(error, UnknownOutcomeError) and not hook:
-        raise UnknownSendError.of(error) from error
+        unknown = UnknownSendError.of(error)
+        unknown.mailbalance_id = ""  # the caller's own call carried none
+        raise unknown from error
     if cause is not None:
         raise cause from error
     if answer is None:  # pragma: no cover - a judgement has a reply or an exception

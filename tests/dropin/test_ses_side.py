@@ -96,6 +96,7 @@ def test_a_200_without_an_id_is_unknown(
         client.send_email(**CALLS[service])
 
     assert caught.value.likely == "accepted"
+    assert caught.value.mailbalance_id == ""
     assert len(client.peer.requests) == 1
     assert not spare.sent
 

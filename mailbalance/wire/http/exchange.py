@@ -37,12 +37,30 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request: where to, with which headers, and the exact bytes of its body."""
+    """One request: where to, with which headers, and the exact bytes of its body.
+
+    The body may come in pieces, so that a large part of it need not be copied.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    body: bytes | tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """The body in pieces, none of them copied."""
+        return (self.body,) if isinstance(self.body, bytes) else self.body
+
+    @property
+    def content(self) -> bytes:
+        """The body in one piece."""
+        return self.body if isinstance(self.body, bytes) else b"".join(self.body)
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return sum(map(len, self.pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +83,7 @@ class Exchange:
         host: Where the request goes, for sentences in errors.
         phase: How far it came.
         committed: Whether the call that hands over the last byte was made.
+        cut: Whether that call failed, so that the request probably never arrived whole.
         blind: Whether no trace event was seen where there may never be one.
         abandoned: Whether the caller was cancelled and wants it to end.
         reused: Whether the connection was used before.
@@ -74,7 +93,6 @@ class Exchange:
         heads: How many replies seem to have begun.
         connections: Most connections of our pool; ``None`` for a user's own client.
         harmless: Whether it sends no mail, so that nothing about it can be unknown.
-        patience: What is given to httpcore as its timeouts.
     """
 
     __slots__ = (
@@ -86,11 +104,11 @@ class Exchange:
         "blind",
         "committed",
         "connections",
+        "cut",
         "harmless",
         "heads",
         "host",
         "latest",
-        "patience",
         "phase",
         "received",
         "reused",
@@ -110,6 +128,7 @@ class Exchange:
         self.host = host
         self.phase = "connect"
         self.committed = False
+        self.cut = False
         self.blind = False
         self.abandoned = False
         self.reused = True
@@ -122,7 +141,11 @@ class Exchange:
         self._clock = clock
         self._end = clock() + timeout
         self._reserve = 0.0 if harmless else min(COMMIT_RESERVE, timeout / 3)
-        self.patience = Patience(self)
+
+    @property
+    def patience(self) -> Patience:
+        """What is given to httpcore as its timeouts."""
+        return Patience(self)
 
     def restart(self) -> None:
         """Begin anew on another connection, with the time that is left."""
@@ -148,19 +171,25 @@ class Exchange:
                 or the caller does not want it any more.
         """
         self.blind = False
+        step = event.partition(".")[2]
+        if step == "send_request_body.failed":
+            self.cut = True
         if not event.endswith(".started"):
             return
-        step = event.partition(".")[2]
         if _is_connect(info):
             self.phase = "proxy"
         elif step == "send_request_body.started":
-            self._commit()
+            self.commit()
         elif step in _PHASES:
-            self.phase = _PHASES[step]
-            if self.phase == "connect":
-                self.reused = self.secured = False
-            elif self.phase == "tls":
-                self.secured = True
+            self.enter(_PHASES[step])
+
+    def enter(self, phase: str) -> None:
+        """Take note of a step on the way of the request, or on that of its connection."""
+        self.phase = phase
+        if phase == "connect":
+            self.reused = self.secured = False
+        elif phase == "tls":
+            self.secured = True
 
     async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
         """Do as ``trace`` does, for async clients."""
@@ -176,7 +205,13 @@ class Exchange:
         self.heads += (self.latest[1 - len(_HEAD) :] + data).count(_HEAD)
         self.latest = data
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Pass the commit point: the call that hands over the last byte comes next.
+
+        Raises:
+            TransientError: When too little time is left for a reply, or the caller does
+                not want it any more.
+        """
         if self.abandoned:
             raise self._stopped("cancelled before the request was sent", "cancelled")
         if self.left() <= 0:

@@ -104,7 +104,7 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
         error: What httpcore2, httpx2 or httpx raised, or anything else on the way.
         exchange: How far the request came.
     """
-    names = [cls.__name__ for cls in type(error).__mro__]
+    names = _names(error)
     if exchange.may_be_committed() and BEFORE_COMMIT.isdisjoint(names):
         return UnknownOutcomeError(
             _detail(error, names, exchange),
@@ -152,7 +152,7 @@ def is_stale(error: BaseException, exchange: Exchange) -> bool:
         and not exchange.may_be_committed()
         and exchange.phase in {"request", "reply"}
         and not isinstance(error, DeliveryError)
-        and "TimeoutException" not in [cls.__name__ for cls in type(error).__mro__]
+        and "TimeoutException" not in _names(error)
     )
 
 
@@ -177,10 +177,21 @@ class reading:  # noqa: N801 - reads as the context manager it is
         return is_of_the_way(error)
 
 
+def _names(error: BaseException) -> list[str]:
+    """Give the names of an exception's class and its bases, or what stands for them."""
+    words = getattr(error, "words", None)
+    return list(words or [cls.__name__ for cls in type(error).__mro__])
+
+
 def _never_read(names: list[str], exchange: Exchange) -> bool:
-    """Say whether this looks like a kept connection closed just as we wrote into it."""
+    """Say whether it looks as if the server never had the whole request.
+
+    Its last part could not be written, or a kept connection was closed without a byte,
+    just as we wrote into it.
+    """
     closed = not _CLOSED.isdisjoint(names)
-    return closed and exchange.reused and exchange.received == 0
+    idle = closed and exchange.reused and exchange.received == 0
+    return idle or (exchange.cut and not exchange.received)
 
 
 def _detail(error: BaseException, names: list[str], exchange: Exchange) -> str:

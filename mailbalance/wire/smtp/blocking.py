@@ -57,10 +57,14 @@ class SocketLine:
             BrokenError: When none came, or something that is no reply.
         """
         ends = time.monotonic() + limit
-        with _told():
-            while (reply := self._reader.next()) is None:
-                self._wait_until(ends)
-                self._receive()
+        try:
+            with _told():
+                while (reply := self._reader.next()) is None:
+                    self._wait_until(ends)
+                    self._receive()
+        except BrokenError as broken:
+            broken.begun = self._reader.begun
+            raise
         return reply
 
     def glance(self) -> Reply | None:

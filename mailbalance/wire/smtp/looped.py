@@ -112,9 +112,13 @@ class TransportLine(asyncio.Protocol):
             BrokenError: When none came, or something that is no reply.
         """
         ends = self._loop.time() + limit
-        while (reply := self._next()) is None:
-            self._must_be_open()
-            await self._wait(ends, stubborn=stubborn)
+        try:
+            while (reply := self._next()) is None:
+                self._must_be_open()
+                await self._wait(ends, stubborn=stubborn)
+        except BrokenError as broken:
+            broken.begun = self._reader.begun
+            raise
         return reply
 
     async def glance(self) -> Reply | None:

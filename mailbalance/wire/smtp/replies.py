@@ -68,6 +68,12 @@ class ReplyReader:
         """Whether nothing is left over, not even the start of a reply."""
         return not self._buffer and not self._lines
 
+    @property
+    def begun(self) -> str:
+        """The first digit of a reply that has not come in full, or ``""``."""
+        digit = str(self._code)[:1] if self._lines else chr((self._buffer or b"?")[0])
+        return digit if digit in "2345" else ""
+
     def feed(self, data: bytes) -> None:
         """Take bytes as they came from the server."""
         self._buffer += data

@@ -65,8 +65,10 @@ class BrokenError(Exception):
     Attributes:
         kind: ``"closed"`` by the other side, ``"timeout"``, or ``"garbled"``: what came is
             no reply.
+        begun: The first digit of a reply of which only a part came, or ``""``.
     """
 
     def __init__(self, why: str, kind: Literal["closed", "timeout", "garbled"]) -> None:
         super().__init__(why)
         self.kind = kind
+        self.begun = ""

@@ -17,7 +17,7 @@ clear reply decides (RFC 1047).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mailbalance.backend import Refusal
 from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
@@ -80,6 +80,7 @@ class Transaction:
         self._rules = rules
         self._phase = "mail"
         self._ended = False
+        self._dotted = False
         self._sound = True
         self._heard = 0
         self._awaited = 0
@@ -187,6 +188,7 @@ class Transaction:
         self._phase = "dot"
         self.committed = True
         yield Write(DOT, self._deadline.left)
+        self._dotted = True
         return (yield from self._read(self._deadline.left))
 
     def _accepted(self, reply: Reply) -> Accepted:
@@ -221,7 +223,8 @@ class Transaction:
         if reply is not None and reply.code >= 400:
             return self._judged(reply)
         if self.committed:
-            return self._unknown(f"no clear reply to the message: {broken}")
+            why = f"no clear reply to the message: {broken}"
+            return self._unknown(why, self._likely(broken))
         return TransientError(str(broken), phase=self._phase)
 
     def _last_words(self) -> Generator[Step, Reply | None, Reply | None]:
@@ -230,16 +233,33 @@ class Transaction:
         except BrokenError:
             return None
 
-    def _unknown(self, detail: str) -> UnknownOutcomeError:
+    def _likely(
+        self, broken: BrokenError
+    ) -> Literal["accepted", "not_accepted"] | None:
+        """Say which way a broken end points.
+
+        A reply that began has said by its first digit which way it would go (RFC 5321
+        section 4.2.1), and a dot that could hardly be written has hardly been read.
+        """
+        if broken.begun:
+            return "accepted" if broken.begun == "2" else "not_accepted"
+        unwritten = not self._dotted and broken.kind == "closed"
+        return "not_accepted" if unwritten else None
+
+    def _unknown(
+        self, detail: str, likely: Literal["accepted", "not_accepted"] | None = None
+    ) -> UnknownOutcomeError:
         self._sound = False
-        return UnknownOutcomeError(detail, phase=self._phase)
+        return UnknownOutcomeError(detail, phase=self._phase, likely=likely)
 
     def _must_have_time(self) -> None:
         """Fail as not accepted rather than make an unknown outcome for want of time."""
         if self._deadline.before_commit <= 0:
             self._sound = self._sound and self._phase == "mail"
             raise TransientError(
-                "not enough time left to commit safely", phase=self._phase
+                "not enough time left to commit safely",
+                phase=self._phase,
+                code="deadline",
             )
 
     # Steps
