@@ -1,5 +1,6 @@
 """A real Postfix, started once for all tests that want one."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -52,9 +53,35 @@ class Postfix:
                 return found
             time.sleep(0.02)
 
+    def all_messages(self) -> list[str]:
+        """Give every message in the mailbox, once nothing is under way any more."""
+        ends = time.monotonic() + 60
+        quiet = 0
+        while quiet < 2:  # a session that was cut off may still end its message
+            assert time.monotonic() < ends, "Postfix has not come to rest"
+            quiet = 0 if self._queued() or self._in_session() else quiet + 1
+            time.sleep(0.05)
+        return list(self._inbox())
+
+    def empty(self) -> None:
+        """Forget what came in."""
+        for path in self._files():
+            path.unlink()
+
+    def _queued(self) -> int:
+        queues = ("incoming", "active", "deferred", "maildrop")
+        places = (self.home / "spool" / name for name in queues)
+        return sum(path.is_file() for place in places for path in place.rglob("*"))
+
+    def _in_session(self) -> int:
+        log = (self.home / "log" / "mail.log").read_bytes()
+        return log.count(b"]: connect from") - log.count(b"]: disconnect from")
+
+    def _files(self) -> Iterator[Path]:
+        return (self.home / "mail" / "inbox" / "new").glob("*")
+
     def _inbox(self) -> Iterator[str]:
-        folder = self.home / "mail" / "inbox" / "new"
-        for path in sorted(folder.glob("*")):
+        for path in sorted(self._files()):
             yield path.read_text("utf-8", "replace")
 
 
@@ -73,14 +100,9 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.fixture(scope="session")
-def postfix() -> Iterator[Postfix]:
-    """Give a running Postfix, or skip with the reason."""
-    reason = _why_not()
-    if reason and os.environ.get("REQUIRE_POSTFIX"):
-        pytest.fail(f"this run must not skip what needs Postfix: {reason}")
-    if reason:
-        pytest.skip(reason)
+@contextlib.contextmanager
+def running() -> Iterator[Postfix]:
+    """Start one in a folder of its own."""
     # Its processes drop root and must be able to reach the folder.
     home = Path(tempfile.mkdtemp(prefix="postfix-"))
     home.chmod(0o755)
@@ -98,3 +120,15 @@ def postfix() -> Iterator[Postfix]:
     finally:
         subprocess.run([SCRIPT, "stop", home], check=True, timeout=20)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postfix() -> Iterator[Postfix]:
+    """Give a running Postfix, or skip with the reason."""
+    reason = _why_not()
+    if reason and os.environ.get("REQUIRE_POSTFIX"):
+        pytest.fail(f"this run must not skip what needs Postfix: {reason}")
+    if reason:
+        pytest.skip(reason)
+    with running() as started:
+        yield started
