@@ -21,9 +21,6 @@ from mailbalance.rules.characters import fault_in_line
 #: Columns. Source: RFC 5322 section 2.1.1; with encoded words 76 (RFC 2047 section 2).
 _LINE, _LINE_OF_WORDS = 78, 76
 
-#: Where a line may break: before a single space. Readers keep more spaces, or a TAB, only
-#: when no line breaks there.
-_BREAK = re.compile(r"(?<=[^ \t])(?= [^ \t])")
 _PHRASE = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 )
@@ -67,7 +64,7 @@ def address_list(addresses: Iterable[Address]) -> str:
 
 
 def _chunks(name: str, value: str) -> list[str]:
-    chunks = _BREAK.split(value)
+    chunks = header_rules.BREAK.split(value)
     if header_rules.is_structured(name) or _is_plain(value, chunks):
         return chunks
     room = _LINE_OF_WORDS - len(name) - 2

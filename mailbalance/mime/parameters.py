@@ -36,6 +36,9 @@ _LONGEST = 65_536
 _PARAMETER = re.compile(r';\s*([^\s=;"*]+)(\*\d*\*?)?\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 _ESCAPED = re.compile(r"\\(.)")
 
+#: The number of a piece; four digits are more than any header has pieces.
+_SECTION = re.compile(r"\*[0-9]{1,4}\*?")
+
 
 def read(value: str) -> tuple[str, dict[str, str]]:
     """Give a header's main value and its parameters, names in lower case; never raises.
@@ -52,8 +55,7 @@ def read(value: str) -> tuple[str, dict[str, str]]:
         if mark is None:
             plain.setdefault(name, encoded_words.decode(text)[0])
             continue
-        number = mark.strip("*")
-        at = int(number) if number.isascii() and number[:4].isdigit() and number else 0
+        at = int(mark.strip("*")) if _SECTION.fullmatch(mark) else 0
         extended.setdefault(name, {}).setdefault(at, (text, mark.endswith("*")))
     joined = {name: _joined(pieces) for name, pieces in extended.items()}
     return main, {**plain, **joined}
@@ -69,12 +71,10 @@ def _joined(pieces: dict[int, tuple[str, bool]]) -> str:
     """Join the pieces of one parameter; the first names the charset (RFC 2231, 4.1)."""
     charset, raw = "utf-8", b""
     for at, (text, percent) in sorted(pieces.items()):
-        if not percent:
-            raw += text.encode("utf-8", "replace")
-            continue
-        if at == min(pieces) and text.count("'") >= 2:
+        if percent and at == min(pieces) and text.count("'") >= 2:
             charset = text.partition("'")[0]
-            raw += unquote_to_bytes(text.split("'", 2)[2])
+            piece = text.split("'", 2)[2].encode("utf-8", "replace")
         else:
-            raw += unquote_to_bytes(text)
+            piece = text.encode("utf-8", "replace")
+        raw += unquote_to_bytes(piece) if percent else piece
     return charsets.decode(raw, charset)[0]

@@ -16,7 +16,11 @@ _NAME = re.compile(r"[!-9;-~]{1,76}")
 #: Octets in a line without its CRLF. Source: RFC 5322 section 2.1.1.
 LONGEST_LINE = 998
 
-#: Characters of one stretch without white space that surely fit in one line.
+#: Where a line may break: before a single space. Readers keep more spaces, or a TAB, only
+#: when no line breaks there.
+BREAK = re.compile(r"(?<=[^ \t])(?= [^ \t])")
+
+#: Characters of one stretch without such a place that surely fit in one line.
 LONGEST_STRETCH = 900
 
 #: msg-id of RFC 5322 section 3.6.4, without comments and quoted parts.
@@ -133,10 +137,10 @@ def fault_in_value(name: str, value: str) -> str | None:
         return None
     if not value.isascii():
         return "holds non-ASCII characters, which this header cannot carry; remove them"
-    if any(len(stretch) > LONGEST_STRETCH for stretch in value.split()):
+    if any(len(stretch) > LONGEST_STRETCH for stretch in BREAK.split(value)):
         return (
-            f"holds a stretch of over {LONGEST_STRETCH} characters without a space, and "
-            f"a line may have {LONGEST_LINE}; shorten it"
+            f"holds a stretch of over {LONGEST_STRETCH} characters without a space to "
+            f"break the line at, and a line may have {LONGEST_LINE}; shorten it"
         )
     return None
 

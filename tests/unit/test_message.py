@@ -57,6 +57,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"headers": {"X-A": 1}}, "headers[0]: must be text (str)"),
     ({"headers": {"List-Unsubscribe": "<https://é>"}}, "non-ASCII"),
     ({"headers": {"References": "x" * 901}}, "over 900 characters without a space"),
+    (
+        {"headers": {"References": f"x{' ' * 901}y"}},
+        "without a space to break the line",
+    ),
     ({"headers": {"Sender": "no address"}}, "headers['Sender']: has no @"),
     ({"date": datetime(2026, 1, 1)}, "date: has no time zone"),  # noqa: DTZ001
     ({"message_id": "x"}, "message_id: must look like"),

@@ -197,6 +197,7 @@ FILENAMES = [
     ("attachment; filename*=iso-8859-1'de'%E4.txt; filename=x", "ä.txt"),
     ("attachment; filename=a.txt; size=3", "a.txt"),
     (r'attachment; filename="a\"b.txt"', 'a"b.txt'),
+    (f"attachment; filename*0=b; filename*{'9' * 5000}=.txt", "b"),
     ("attachment", "part-1.png"),
 ]
 
