@@ -43,9 +43,9 @@ class Fresh:
     not_before: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which costs more than all the rest of a choice
 class Ask:
-    """What one message needs.
+    """What one message needs; nobody changes it.
 
     Attributes:
         sender: The domain it comes from.
@@ -94,7 +94,7 @@ class View:
         self.gate = gate
         self._place = place
         self._candidate = candidate
-        self._watching: tuple[Breaker, ...] = (gate.breaker, gate.account.breaker)
+        self._watching: tuple[Breaker, ...] = gate.breakers
         if sender is not None:
             self._watching += (sender,)
         self.fit = _fit(self._watching, ask.now, frozen=frozen)
@@ -120,7 +120,7 @@ class View:
         if self.fit == "no":
             return next(each.reason for each in self._watching if each.reason)
         if self.wait > 0:
-            return f"no room for {self.wait:.3g} s"
+            return f"no room for {self.wait:.1f} s"
         if self.gate.is_full:
             return f"{self.gate.in_flight} messages are under way, and no more may be"
         return "" if self._affordable else "too many messages were tried again there"

@@ -43,7 +43,7 @@ class Pass:
         sender: The domain that the message comes from.
         probe: Whether to probe the backend before the message; see ``Try.probe``.
         repeated: Whether this message was tried here before.
-        watching: The breakers that learn from it.
+        watching: The breakers that learn from it; empty when all of them were healthy.
         held: Those of them whose probe it is.
         bookings: What it took of the rates.
     """
@@ -113,6 +113,18 @@ class Gate:
         """Whether as many messages are under way as may be at once."""
         return self.concurrency is not None and self.in_flight >= self.concurrency
 
+    def open(self, now: float) -> bool:
+        """Whether nothing at all can speak against a message now."""
+        return not (
+            self._windows
+            or self.account.windows
+            or self.is_full
+            or now < self.pause.until
+            or self.breaker.state != "healthy"
+            or self.account.breaker.state != "healthy"
+            or self._learns
+        )
+
     def wait(self, recipients: int, now: float) -> float:
         """Tell in how many seconds its rates and its provider let a message go."""
         longest = self.pause.wait(now)
@@ -151,6 +163,15 @@ class Gate:
             self.budget.give(RETRY_COST if given.repeated else FIRST_GIVES)
         elif answer.health == "slows" and answer.phase not in OURS:
             self.pause.slow_down(answer.retry_after, began=given.began, now=now)
+
+    def went_well(self, given: Pass) -> bool:
+        """Take note of a success that changes nobody's health; False if it may."""
+        return not given.watching and self.breaker.carried()
+
+    @property
+    def breakers(self) -> tuple[Breaker, Breaker]:
+        """Its own and its account's."""
+        return self.breaker, self.account.breaker
 
     def learn(self, rates: tuple[Rate, ...], now: float) -> None:
         """Keep the rates that the provider told, in place of those it told before."""

@@ -34,7 +34,8 @@ State = Literal["healthy", "cooling", "probing"]
 #: Failures on the way to the host, in a row, after which it counts as dead.
 ROW = 5
 #: The calls that the share of failures is taken of: the last so many, none older than so
-#: many seconds, and not before there are so many.
+#: many seconds, and not before there are so many. Counting begins with a failure, so a long
+#: good history does not hide that all has failed since.
 WINDOW, WINDOW_AGE, FEWEST = 50, 60.0, 20
 #: The share of failures that is too many.
 TOO_MANY = 0.5
@@ -156,8 +157,19 @@ class Breaker:
             return self.open(answer, now)
         if self.state != "healthy":
             return self._end_of_rest(answer, kind, now) if began >= self.since else None
-        self._count(answer, kind, now)
+        self._row = self._row + 1 if _was_no_answer(answer) else 0
+        self._count(kind, now)
         return self._judge(answer, now)
+
+    def carried(self) -> bool:
+        """Take note of a message that went well, if there is nothing else to know.
+
+        The way of almost every message, kept short: False means to call ``end``.
+        """
+        if self.state != "healthy" or self._calls:
+            return False
+        self._row = 0
+        return True
 
     def open(self, error: UnavailableError, now: float) -> HealthChanged | None:
         """Leave it alone at once, for the reason that the error gives."""
@@ -179,10 +191,10 @@ class Breaker:
             return self._become("healthy", now)
         return self._become("probing", now) if self.state == "cooling" else None
 
-    def _count(self, answer: Receipt | DeliveryError, kind: str, now: float) -> None:
+    def _count(self, kind: str, now: float) -> None:
+        """Count a call, beginning with the first that fails."""
         failed = kind == "failed"
-        self._row = self._row + 1 if failed and _was_no_answer(answer) else 0
-        if kind != "alive":
+        if failed or (self._calls and kind == "carried"):
             self._calls.append((now, failed))
             self._failed += failed
         while self._calls and (

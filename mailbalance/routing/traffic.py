@@ -81,6 +81,11 @@ class Traffic:
             return None
         state = self.state()
         with state.lock:
+            first = able[0]
+            gate = state.gates.get(first.backend.name)
+            if gate is not None and not first.tries and self._is_free(state, gate, ask):
+                gate.in_flight += 1
+                return Pass(0, gate, 0.0, ask.now, ask.sender)
             views: list[View] = []
             chosen: View | None = None
             for view in self._views(state, able, ask):
@@ -105,7 +110,9 @@ class Traffic:
         frozen = given.gate.name in self.frozen
         with state.lock:
             given.gate.end(given, answer, now)
-            watching = given.watching
+            if not isinstance(answer, DeliveryError) and given.gate.went_well(given):
+                return
+            watching = given.watching or given.gate.breakers
             if isinstance(answer, UnavailableError) and answer.scope == "sender":
                 watching = (*watching[:2], state.sender(given, now))
             changes: list[HealthChanged | None] = []
@@ -179,6 +186,14 @@ class Traffic:
         if state.process != os.getpid():
             state = self._state = State(self._random())
         return state
+
+    def _is_free(self, state: State, gate: Gate, ask: Ask) -> bool:
+        """Whether a message may go at once because nothing is known against it."""
+        return (
+            gate.open(ask.now)
+            and gate.name not in self.drained
+            and not (state.senders and (gate.name, ask.sender) in state.senders)
+        )
 
     def _views(
         self, state: State, able: Iterable[Candidate], ask: Ask

@@ -1,0 +1,171 @@
+"""Rates, pauses and the retry budget, each by itself."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbalance.backend import Rate
+from mailbalance.routing.limits import (
+    LONGEST_ASKED,
+    RETRY_COST,
+    TOKENS,
+    Budget,
+    Pause,
+    Window,
+)
+
+rates = st.builds(
+    Rate, st.integers(1, 40), st.sampled_from([0.5, 1.0, 10.0, 3600.0])
+)  # fmt: skip
+
+
+def most_in_a_period(moments, period):
+    """Count the most messages in any stretch, by looking at every one of them."""
+    moments = sorted(moments)
+    return max(
+        sum(start <= moment < start + period * (1 - 1e-9) for moment in moments)
+        for start in moments
+    )
+
+
+@given(
+    rate=rates,
+    gaps=st.lists(st.floats(0, 2, exclude_min=True), min_size=1, max_size=120),
+)
+def test_no_stretch_of_a_period_ever_has_more_than_its_count(rate, gaps):
+    window, now, went = Window(rate, 0.0), 0.0, []
+
+    for gap in gaps:
+        now += gap * rate.period / rate.count
+        at = now + window.wait(1, now)
+        window.book(1, at)
+        went.append(at)
+
+    assert most_in_a_period(went, rate.period) <= rate.count
+
+
+@given(rate=rates, seed=st.integers(0, 99))
+def test_a_steady_stream_gets_all_but_a_hundredth_of_the_rate(rate, seed):
+    window, random, now, periods = Window(rate, 0.0), Random(seed), 0.0, 20
+    went = 0
+    while True:
+        now += window.wait(1, now)
+        if now >= periods * rate.period:
+            break
+        window.book(1, now)
+        went += 1
+        now += random.random() * rate.period / rate.count / 10
+
+    assert went >= 0.98 * rate.count * periods - rate.count
+
+
+@given(rate=rates, takes=st.lists(st.booleans(), max_size=60))
+def test_what_is_taken_back_leaves_no_trace(rate, takes):
+    window, twin = Window(rate, 0.0), Window(rate, 0.0)
+
+    for kept in takes:
+        booking = window.book(1, window.wait(1, 0.0))
+        if kept:
+            twin.book(1, twin.wait(1, 0.0))
+        else:
+            window.unbook(booking, 1)
+
+    assert window.used(0.0) == twin.used(0.0)
+
+
+def test_a_message_larger_than_the_rate_goes_when_nothing_else_does():
+    window = Window(Rate(14, 1.0, "recipients"), 0.0)
+    size = window.size(50)
+    window.book(size, 0.0)
+
+    assert (size, window.wait(window.size(1), 0.0)) == (14, 1.0)
+
+
+def test_what_the_provider_says_was_used_is_counted():
+    window = Window(Rate(100, 86400.0, "recipients", used=99), 0.0)
+
+    assert (window.wait(1, 0.0), window.used(0.0)) == (0.0, 99)
+    window.book(1, 0.0)
+    assert window.wait(1, 0.0) == 86400.0
+
+
+def test_a_day_of_half_a_million_takes_no_more_memory_than_a_second():
+    window = Window(Rate(500_000, 86400.0), 0.0)
+
+    for moment in range(0, 86400, 3):
+        window.book(1, float(moment))
+
+    assert len(window._booked) <= 201
+
+
+def test_a_pause_lasts_as_long_as_the_provider_asked():
+    pause = Pause(Random(1))
+
+    pause.slow_down(7.0, began=0.0, now=1.0)
+
+    assert (pause.wait(1.0), pause.wait(8.0)) == (7.0, 0.0)
+
+
+def test_a_pause_of_a_year_is_not_believed():
+    pause = Pause(Random(1))
+
+    pause.slow_down(3e7, began=0.0, now=0.0)
+
+    assert pause.wait(0.0) == LONGEST_ASKED
+
+
+def test_pauses_that_nobody_named_grow_up_to_a_minute():
+    pause, now, lengths = Pause(Random(1)), 0.0, []
+
+    for _ in range(12):
+        pause.slow_down(None, began=now, now=now)
+        lengths.append(pause.wait(now))
+        now = pause.until
+
+    assert 0.5 <= lengths[0] <= 1.0
+    assert all(30 <= length <= 60 for length in lengths[7:])
+
+
+def test_many_throttled_at_once_are_one_reason_to_pause():
+    pause = Pause(Random(1))
+    pause.slow_down(None, began=0.0, now=0.1)
+    until = pause.until
+
+    for _ in range(50):
+        pause.slow_down(None, began=0.0, now=0.2)
+
+    assert pause.until == until
+
+
+def test_a_message_that_goes_through_makes_the_next_pause_short_again():
+    pause, now = Pause(Random(1)), 0.0
+    for _ in range(8):
+        pause.slow_down(None, began=now, now=now)
+        now = pause.until
+
+    pause.carried(now)
+    pause.slow_down(None, began=now, now=now)
+
+    assert pause.wait(now) <= 1.0
+
+
+def test_the_budget_allows_a_hundred_retries_and_no_more():
+    budget = Budget()
+
+    for _ in range(TOKENS // RETRY_COST):
+        budget.spend()
+
+    assert budget.retries == 0
+
+
+@pytest.mark.parametrize(("given", "retries"), [(4, 0), (5, 1), (10_000, 100)])
+def test_successes_fill_the_budget_up_to_its_brim(given, retries):
+    budget = Budget()
+    for _ in range(100):
+        budget.spend()
+
+    budget.give(given)
+
+    assert budget.retries == retries
