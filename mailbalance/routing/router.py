@@ -57,7 +57,7 @@ class Router:
         self.unit: Unit = unit
         self._make_split = by_messages if unit == "messages" else by_recipients
         self._random = random
-        self._state = _State(random())
+        self._state = _State(random(), os.getpid())
 
     def route(
         self,
@@ -124,7 +124,7 @@ class Router:
         """Give this process's state; a forked child starts its own."""
         state = self._state
         if state.process != os.getpid():
-            state = self._state = _State(self._random())
+            state = self._state = _State(self._random(), os.getpid())
         return state
 
     def _route(self, asked: _Asked, via: str | None, state: _State) -> Route:
@@ -183,7 +183,7 @@ class _State:
     """What changes from message to message, in one process."""
 
     random: chance.Random
-    process: int = field(default_factory=os.getpid)
+    process: int
     lock: threading.Lock = field(default_factory=threading.Lock)
     #: One split for each set of eligible backends: a counter shared between different
     #: sets would drift with the mix of messages.

@@ -64,7 +64,7 @@ class Traffic:
         # Both are replaced whole, never changed, so a fork finds them in one piece.
         self.drained: Mapping[str, float] = {}
         self.frozen: frozenset[str] = frozenset()
-        self._state = State(random())
+        self._state = State(random(), os.getpid())
 
     def choose(self, able: Sequence[Candidate], ask: Ask) -> Pass | None:
         """Give a pass to the best of those who could carry a message.
@@ -184,7 +184,7 @@ class Traffic:
         """Give this process's state; a forked child starts its own."""
         state = self._state
         if state.process != os.getpid():
-            state = self._state = State(self._random())
+            state = self._state = State(self._random(), os.getpid())
         return state
 
     def _is_free(self, state: State, gate: Gate, ask: Ask) -> bool:
@@ -222,7 +222,7 @@ class State:
     """What one process knows."""
 
     random: chance.Random
-    process: int = field(default_factory=os.getpid)
+    process: int
     lock: threading.Lock = field(default_factory=threading.Lock)
     gates: dict[str, Gate] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
