@@ -132,7 +132,7 @@ def shown(request: HttpRequest) -> str:
     lines = [f"{request.method} {request.url}"]
     lines += [f"{name}: {_masked(name, text)}" for name, text in headers]
     body = json.dumps(
-        _shortened(answers.decoded(request.body)), indent=2, ensure_ascii=False
+        _shortened(answers.decoded(request.content)), indent=2, ensure_ascii=False
     )
     return "\n".join([*lines, "", body])
 

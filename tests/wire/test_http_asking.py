@@ -6,14 +6,14 @@ import asyncio
 import threading
 
 import httpcore2  # noqa: F401 - late imports must not eat short timeouts
-import httpx
-import httpx2
 import pytest
 
 from mailbalance import TransientError
 from mailbalance.wire.http import HttpRequest, HttpWire
 
 from .peer import OK, Peer, answering, dribbling, saying, serve, serve_once, silent
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 def by_get(url, *, timeout=5.0, times=1, between=lambda: None, family=None):
@@ -58,11 +58,6 @@ def how(request):
     return request.param
 
 
-@pytest.fixture(params=[None, httpx2, httpx], ids=["ours", "httpx2", "httpx"])
-def family(request):
-    return request.param
-
-
 def test_the_reply_comes_back_and_the_request_has_no_body(how, family):
     with Peer((answering(418),)) as peer:
         reply = how(peer.url("/hello"), family=family)
@@ -92,9 +87,10 @@ def test_a_lost_reply_is_trouble_that_may_pass(how, family, act):
 
 
 def test_a_reply_without_end_is_given_up_in_time(how):
-    with Peer((dribbling(b"HTTP/1.1 200 OK\r\n", b"X"),)) as peer:
-        with pytest.raises(TransientError):
-            how(peer.url(), timeout=0.4)
+    act = dribbling(b"HTTP/1.1 200 OK\r\n", b"X")
+
+    with Peer((act,)) as peer, pytest.raises(TransientError):
+        how(peer.url(), timeout=0.4)
 
 
 def test_nobody_there_is_trouble_that_may_pass(how, family):

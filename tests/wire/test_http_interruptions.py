@@ -16,6 +16,8 @@ from mailbalance.wire.http import HttpRequest, HttpWire
 
 from .peer import OK, Peer, dribbling, serve
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 class LimitError(Exception):
     """As a task queue's soft time limit: an Exception that is nobody's fault."""
@@ -30,11 +32,6 @@ REPLIES = pytest.mark.parametrize(
         pytest.param((BODY, b" "), id="body"),
     ],
 )
-
-
-@pytest.fixture(params=[None, httpx2, httpx], ids=["ours", "httpx2", "httpx"])
-def family(request):
-    return request.param
 
 
 @pytest.fixture

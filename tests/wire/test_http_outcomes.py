@@ -27,6 +27,8 @@ from .peer import (
     silent,
 )
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 BODY = b"x" * 5000
 
 
@@ -185,14 +187,17 @@ def test_a_reply_sent_before_the_request_is_read_still_counts(how):
         assert how(peer.url()).status == 413
 
 
-def test_a_server_that_does_not_read_is_given_up_in_time(how, monkeypatch):
+def test_a_server_that_does_not_read_is_given_up_in_time(how, engine, monkeypatch):
+    """Only the direct exchange knows that the end of a large body has not left yet."""
+
     def act(caller):
         caller.peer.stop.wait(5)
 
     monkeypatch.setitem(globals(), "BODY", b"x" * 30_000_000)
+    kind = TransientError if engine == "direct" else UnknownOutcomeError
     began = time.monotonic()
 
-    with Peer((act,)) as peer, pytest.raises(UnknownOutcomeError):
+    with Peer((act,)) as peer, pytest.raises(kind):
         how(peer.url(), timeout=0.5)
 
     assert time.monotonic() - began < 2.5

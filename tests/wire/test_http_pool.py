@@ -16,6 +16,8 @@ from mailbalance.wire.http import HttpRequest, HttpWire
 
 from .peer import Peer, serve
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 class Held:
     """A peer's act that answers when it is told to."""

@@ -21,6 +21,8 @@ from mailbalance.wire.tls import client_context
 from .peer import OK, Peer, serve
 from .test_http_outcomes import by_apost, by_post
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @pytest.fixture(params=[by_post, by_apost], ids=["post", "apost"])
 def how(request):

@@ -125,8 +125,9 @@ def framed(request: HttpRequest, *, host: bool = False) -> dict[str, str]:
         "Accept-Encoding": "identity",
         **request.headers,
     }
-    if request.body or request.method != "GET":
-        headers["Content-Length"] = str(len(request.body))
+    length = request.length
+    if length or request.method != "GET":
+        headers["Content-Length"] = str(length)
     if host and "Host" not in headers:
         headers = {"Host": urlsplit(request.url).netloc.rpartition("@")[2], **headers}
     return headers
@@ -136,7 +137,7 @@ def _call(request: HttpRequest, exchange: Exchange, trace: Any) -> dict[str, Any
     return {
         "method": request.method,
         "url": request.url,
-        "content": request.body,
+        "content": request.content,
         "headers": framed(request),
         "timeout": float(exchange.patience),
         "follow_redirects": False,

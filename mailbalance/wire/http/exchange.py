@@ -215,7 +215,7 @@ class Exchange:
         if self.abandoned:
             raise self._stopped("cancelled before the request was sent", "cancelled")
         if self.left() <= 0:
-            raise self._stopped("not enough time left to commit safely", "timeout")
+            raise self._stopped("not enough time left to commit safely", "deadline")
         self.phase = "request"
         self.committed = True
         self.received = None if self.received is None else 0

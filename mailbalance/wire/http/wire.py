@@ -7,20 +7,28 @@ What must not: how bytes move (``sockets``, ``streams``), what a status code mea
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, closing, contextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.secret import frameless, hidden
-from mailbalance.wire.http import clients, faults
-from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
+from mailbalance.wire.http import clients, faults, pooled
+from mailbalance.wire.http.direct import DirectRoads
+from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
 from mailbalance.wire.http.pools import CONNECTIONS, Pools
 from mailbalance.wire.http.proxies import proxy_for
+from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+#: What can make an exchange.
+Engine = Literal["direct", "httpcore2"]
+
+#: What makes them unless a wire is told otherwise.
+ENGINE: Engine = "httpcore2"
 
 
 class HttpWire:
@@ -36,6 +44,8 @@ class HttpWire:
         client: A user's own ``httpx2.Client`` or ``httpx.Client``; never closed here.
         async_client: The same for ``apost``.
         connections: Most connections at once, of threads and of each event loop.
+        engine: What makes the exchanges: ``"direct"`` (``wire.http.direct``; where a proxy
+            applies, the other one) or ``"httpcore2"``; by default ``ENGINE``.
     """
 
     def __init__(
@@ -47,11 +57,16 @@ class HttpWire:
         client: clients.Client | None = None,
         async_client: clients.AsyncClient | None = None,
         connections: int = CONNECTIONS,
+        engine: Engine | None = None,
     ) -> None:
         self._backend = backend
         self._environ = hidden(environ)
         self._client = client
         self._async_client = async_client
+        self._ca = ca
+        self._connections = connections
+        self._engine = engine or ENGINE
+        self._direct = DirectRoads(ca, connections)
         self._pools = Pools(ca, connections)
         self._proxies: dict[str, str | None] = {}
 
@@ -106,14 +121,18 @@ class HttpWire:
         """
         if self._client is not None and self._async_client is not None:
             return None
-        return self._pools.occupancy()
+        busy, idle = self._pools.occupancy()
+        ours = self._direct.occupancy()
+        return busy + ours[0], idle + ours[1]
 
     def close(self) -> None:
         """Close the connections of sync sends."""
+        self._direct.close()
         self._pools.close()
 
     async def aclose(self) -> None:
         """Close the connections of async sends in the running event loop."""
+        await self._direct.aclose()
         await self._pools.aclose()
 
     def _tries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
@@ -156,40 +175,35 @@ class HttpWire:
     def _once(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         if self._client is not None:
             return clients.post(self._client, request, exchange)
-        exchange.connections = self._pools.connections
+        exchange.connections = self._connections
+        if self._goes_directly(request, exchange):
+            return self._direct.carry(request, exchange)
         with self._trusted(exchange):
             pool = self._pools.sync(self._proxy(request.url))
-        response = pool.handle_request(_outgoing(request, exchange, exchange.trace))
-        reply = Reply(response.status, _headers(response.headers))
-        with closing(response):
-            try:
-                with faults.reading(reply):
-                    for chunk in response.iter_stream():
-                        if not reply.take(chunk):
-                            break
-            finally:
-                _retire_after_oddity(response, reply, exchange)
-        return reply.settled(exchange)
+        return pooled.post(pool, request, exchange)
 
     async def _aonce(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         if self._async_client is not None:
             return await clients.apost(self._async_client, request, exchange)
-        exchange.connections = self._pools.connections
+        exchange.connections = self._connections
+        if self._goes_directly(request, exchange):
+            return await self._direct.acarry(request, exchange)
         with self._trusted(exchange):
             pool = await self._pools.running(self._proxy(request.url))
-        response = await pool.handle_async_request(
-            _outgoing(request, exchange, exchange.atrace)
-        )
-        reply = Reply(response.status, _headers(response.headers))
-        async with aclosing(response):
-            try:
-                with faults.reading(reply):
-                    async for chunk in response.aiter_stream():
-                        if not reply.take(chunk):
-                            break
-            finally:
-                _retire_after_oddity(response, reply, exchange)
-        return reply.settled(exchange)
+        return await pooled.apost(pool, request, exchange)
+
+    def _goes_directly(self, request: HttpRequest, exchange: Exchange) -> bool:
+        """Say whether our own exchange can be used: no proxy is to be asked.
+
+        Raises:
+            UnavailableError: When the file of trusted certificates cannot be read.
+        """
+        if self._engine != "direct" or self._proxy(request.url) is not None:
+            return False
+        if request.url.startswith("https:"):
+            with self._trusted(exchange):
+                client_context(self._ca)
+        return True
 
     def _proxy(self, url: str) -> str | None:
         """Find the proxy once for each URL; there are very few."""
@@ -229,44 +243,6 @@ async def _despite_cancelling(
     if not task.cancelled():
         task.exception()  # looked at, so that asyncio does not report it as forgotten
     raise asyncio.CancelledError
-
-
-def _retire_after_oddity(response: Any, reply: Reply, exchange: Exchange) -> None:
-    stream = response.extensions.get("network_stream")
-    if (
-        exchange.received
-        and not reply.is_exact(exchange)
-        and hasattr(stream, "retired")
-    ):
-        stream.retired = True
-
-
-def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
-    import httpcore2
-
-    headers = clients.framed(request, host=True).items()
-    return httpcore2.Request(
-        request.method,
-        _target(request.url),
-        headers=[
-            (name.encode("ascii"), text.encode("latin-1")) for name, text in headers
-        ],
-        content=request.body,
-        extensions={"timeout": exchange.patience, "trace": trace},
-    )
-
-
-@lru_cache(maxsize=64)
-def _target(url: str) -> Any:
-    import httpcore2
-
-    return httpcore2.URL(url)
-
-
-def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw
-    }
 
 
 def _host(request: HttpRequest) -> str:

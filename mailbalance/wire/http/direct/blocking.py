@@ -1,0 +1,207 @@
+"""A connection on a blocking socket, and the pump that runs a dialogue on it.
+
+What lives here: the socket line and the sync pump. What must not: any judgement, any
+pooling. A test may give ``pump`` any object with ``write``, ``finish`` and ``read``, or a
+``SocketLine`` over any socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+import ssl
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from mailbalance.secret import bare
+from mailbalance.wire.http.direct.steps import Read, Write
+from mailbalance.wire.http.exchange import HttpResponse
+
+if TYPE_CHECKING:
+    from mailbalance.wire.http.direct.dialogue import Dialogue
+    from mailbalance.wire.http.direct.steps import Finish, Pieces, Step
+
+#: Bytes of one read; replies are some hundred long.
+_RECEIVE = 16 * 1024
+
+#: Pieces of one system call, far below any system's limit (POSIX promises 16).
+_GATHER = 16
+
+#: close() with this linger discards what the kernel still holds and resets the connection.
+LINGER_NONE = struct.pack("ii", 1, 0)
+
+_AGAIN = (BlockingIOError, ssl.SSLWantReadError)
+_IN, _OUT = select.POLLIN, select.POLLOUT
+
+
+class SocketLine:
+    """A connected socket, plain or in TLS, each wait with its limit in seconds.
+
+    The socket never blocks: waiting is ``poll``'s, which costs one system call where a
+    socket's own time-out costs two.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # a pair of sockets in a test has no TCP
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        self.socket: socket.socket = sock
+        self._poll = select.poll()
+        self._poll.register(sock, _IN)
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+
+    def write(self, pieces: Pieces, limit: float) -> bytes | None:
+        """Hand all bytes to the kernel, or stop and give what the server says.
+
+        Raises:
+            OSError: When that failed, or took too long.
+        """
+        ends = time.monotonic() + limit
+        rest = list(pieces)
+        while rest:
+            if not self._send(rest):
+                self._wait(ends, _IN | _OUT)
+                if (said := self._glance()) is not None:
+                    return said
+        return self._glance()
+
+    def finish(self, pieces: Pieces, limit: float) -> None:
+        """Hand the request's last bytes to the kernel, whatever the server says.
+
+        Raises:
+            OSError: When that failed, or took too long.
+        """
+        rest = [memoryview(b"".join(pieces))] if self._tls else list(pieces)
+        ends = time.monotonic() + limit
+        while rest:
+            if not self._send(rest):
+                self._wait(ends, _OUT)
+
+    def read(self, limit: float) -> bytes:
+        """Wait for some bytes; ``b""`` when the server closed.
+
+        Raises:
+            OSError: When none came, or the connection broke.
+        """
+        ends = time.monotonic() + limit
+        while True:
+            if self._tls is None or not self._tls.pending():
+                self._wait(ends, _IN)
+            try:
+                return self.socket.recv(_RECEIVE)
+            except _AGAIN:
+                continue
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it is open and nothing has come that nobody asked for."""
+        try:
+            return self._glance() is None
+        except OSError:
+            return False
+
+    def start_tls(self, context: ssl.SSLContext, host: str, limit: float) -> None:
+        """Go on in TLS, with the certificate checked for ``host``.
+
+        Raises:
+            OSError: When that failed, or took too long.
+        """
+        ends = time.monotonic() + limit
+        self._poll.unregister(self.socket)
+        sock = context.wrap_socket(
+            self.socket, server_hostname=host, do_handshake_on_connect=False
+        )
+        self.socket = self._tls = sock
+        self._poll.register(sock, _IN)
+        while wanted := _wanted(sock):
+            self._wait(ends, wanted)
+
+    def close(self) -> None:
+        """Close it; nothing is on its way any more."""
+        self.socket.close()
+
+    def abort(self) -> None:
+        """Cut the connection; nothing buffered is sent any more."""
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
+        self.socket.close()
+
+    def _send(self, rest: list[memoryview]) -> bool:
+        """Send what the kernel takes, and keep what it did not; say whether it took any."""
+        try:
+            if self._tls is not None or len(rest) == 1:
+                sent = self.socket.send(rest[0])
+            else:
+                sent = self.socket.sendmsg(rest[:_GATHER])
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return False
+        while rest and sent >= len(rest[0]):
+            sent -= len(rest.pop(0))
+        if sent:
+            rest[0] = rest[0][sent:]
+        return True
+
+    def _glance(self) -> bytes | None:
+        """Give what is there without waiting; ``None`` if nothing, ``b""`` at the end."""
+        if not self._poll.poll(0):
+            return None
+        try:
+            return self.socket.recv(_RECEIVE)
+        except _AGAIN:
+            return None  # TLS's own talk, such as a session ticket
+
+    def _wait(self, ends: float, events: int) -> None:
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        if events == _IN:
+            ready = self._poll.poll(math.ceil(left * 1000))
+        else:
+            self._poll.modify(self.socket, events)
+            try:
+                ready = self._poll.poll(math.ceil(left * 1000))
+            finally:
+                self._poll.modify(self.socket, _IN)
+        if not ready:
+            raise TimeoutError("the deadline has passed")
+
+
+def _wanted(sock: ssl.SSLSocket) -> int:
+    """Go on with a handshake; say what to wait for, or 0 when it is done."""
+    try:
+        sock.do_handshake()
+    except ssl.SSLWantReadError:
+        return _IN
+    except ssl.SSLWantWriteError:
+        return _OUT
+    return 0
+
+
+def pump(line: SocketLine, dialogue: Dialogue) -> HttpResponse:
+    """Run a dialogue to its end.
+
+    Raises:
+        DeliveryError: As the dialogue judged.
+    """
+    steps = dialogue.run()
+    step: Step = next(steps)
+    while not isinstance(step, HttpResponse):
+        try:
+            answer = _do(line, step)
+        except OSError as error:
+            step = steps.throw(bare(error))
+        else:
+            step = steps.send(answer)
+    return step
+
+
+def _do(line: SocketLine, step: Write | Finish | Read) -> bytes | None:
+    if isinstance(step, Read):
+        return line.read(step.limit)
+    if isinstance(step, Write):
+        return line.write(step.pieces, step.limit)
+    line.finish(step.pieces, step.limit)
+    return None

@@ -1,0 +1,159 @@
+"""One HTTP/1.1 exchange: a request out, its reply in.
+
+What lives here: the generator that holds the exchange and every judgement in it. What must
+not: a socket, an event loop, or the opening of a connection.
+
+How to read it, and how to drive it from a test: ``Dialogue(outgoing, exchange).run()``
+yields what to do next (``Write``, ``Finish``, ``Read``: see ``steps``) and is sent what
+came of it, or has an ``OSError`` thrown in. Last it yields the ``HttpResponse``, or raises
+a ``DeliveryError``. Two drivers pump it, ``blocking.pump`` on a ``SocketLine`` and
+``looped.pump`` on a ``TransportLine``; either takes any object with that line's methods.
+
+The commit point is ``Finish``: the write of the request's last block, after every byte
+before it was handed to the kernel. Content-Length makes anything shorter an incomplete
+request (RFC 9112 section 6.3), so a failure up to there is proof that nothing was
+accepted. The driver then aborts the connection. After it only a clear reply decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailbalance.wire.http import faults
+from mailbalance.wire.http.direct.replies import ReplyReader
+from mailbalance.wire.http.direct.steps import BrokenError, Finish, Read, Write, broken
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from mailbalance.wire.http.direct.outgoing import Outgoing
+    from mailbalance.wire.http.direct.steps import Step, Steps
+    from mailbalance.wire.http.exchange import Exchange
+
+#: Longest wait for a reply that a server may have sent before it cut us off.
+EARLY_REPLY = 1.0
+
+#: How a server ends a connection that idled for too long (RFC 9110 section 15.5.9).
+_IDLED = 408
+
+
+class Dialogue:
+    """The exchange of one request on one open connection.
+
+    Args:
+        outgoing: The request.
+        exchange: How far it came, its deadline, and what it may become of it.
+
+    Attributes:
+        keep: Whether the connection may be used again.
+        stale: Whether a kept connection turned out to be dead, so that the request may
+            go out again on another one: nobody can have read it.
+    """
+
+    def __init__(self, outgoing: Outgoing, exchange: Exchange) -> None:
+        self.keep = False
+        self.stale = False
+        self._outgoing = outgoing
+        self._exchange = exchange
+        self._reader = ReplyReader()
+
+    def run(self) -> Steps:
+        """Yield the steps, and the ``HttpResponse`` last.
+
+        Raises:
+            DeliveryError: When the request was not sent, or its outcome is unknown.
+        """
+        exchange = self._exchange
+        exchange.phase = "request"
+        exchange.received = 0
+        try:
+            early = yield from self._request()
+            if early is None:
+                exchange.phase = "reply"
+            yield from self._reply(early)
+        except BrokenError as error:
+            self.stale = faults.is_stale(error, exchange)
+            raise faults.translate(error, exchange) from error.__cause__
+        reply = self._reader.reply
+        assert reply is not None  # noqa: S101 - a reply that is done has a head
+        if early is not None and 200 <= reply.status < 300:
+            reply.fault = "came before the request was sent"
+        response = reply.settled(exchange)
+        self.keep = early is None and self._reader.clean
+        yield response
+
+    def _request(self) -> Generator[Step, bytes | None, bytes | None]:
+        """Write the request; give what the server said before it was written in full."""
+        before, last = self._outgoing
+        exchange = self._exchange
+        try:
+            if before:
+                early = yield Write(before, exchange.left())
+                if early is not None:
+                    return (yield from self._interrupted(early))
+            exchange.commit()
+            yield Finish(last, exchange.left_in_all())
+        except OSError as error:
+            exchange.cut = exchange.committed
+            return (yield from self._last_words(error))
+        return None
+
+    def _reply(self, said: bytes | None) -> Steps:
+        """Read the reply, beginning with what has come already."""
+        reader, exchange = self._reader, self._exchange
+        try:
+            while not reader.done:
+                if said is None:
+                    said = yield Read(exchange.left_in_all())
+                exchange.saw(said or b"")
+                if said:
+                    reader.feed(said)
+                else:
+                    reader.end()
+                said = None
+        except OSError as error:
+            if reader.reply is None:
+                raise broken(error, "Read") from error
+            reader.break_off(type(error).__name__)
+
+    def _interrupted(self, early: bytes) -> Generator[Step, bytes | None, bytes]:
+        """Judge what came before the commit point: only a refusal is an answer to us.
+
+        Anything else on a kept connection belongs to an earlier request, or says that
+        the server had given the connection up.
+
+        Raises:
+            BrokenError: When it is no answer.
+        """
+        reader, exchange = ReplyReader(), self._exchange
+        said = early
+        while said and reader.reply is None:
+            reader.feed(said)
+            if reader.reply is None:
+                more = yield Read(min(EARLY_REPLY, exchange.left()))
+                said = more or b""
+                early += said
+        reply = reader.reply
+        if reply is None or reply.status < 300:
+            raise BrokenError("it did not wait for the request", "WriteError")
+        if exchange.reused and reply.status == _IDLED:
+            raise BrokenError("it had given the connection up", "WriteError")
+        return early
+
+    def _last_words(self, error: OSError) -> Generator[Step, bytes | None, bytes]:
+        """Read what a server said that broke the connection before it had the request.
+
+        Raises:
+            BrokenError: When it said nothing.
+        """
+        if isinstance(error, TimeoutError):
+            raise broken(error, "Write") from error
+        try:
+            early = yield Read(min(EARLY_REPLY, self._exchange.left_in_all()))
+            if early and not self._exchange.committed:
+                early = yield from self._interrupted(early)
+        except (OSError, BrokenError):
+            early = b""
+        if not early:
+            raise broken(error, "Write") from error
+        return early

@@ -1,0 +1,299 @@
+"""A connection on an asyncio transport, and the pump that runs a dialogue on it.
+
+What lives here: the transport line and the async pump, with the rule of cancellation: it
+cuts the connection before the commit point and is outlived after it, because mail that was
+handed over cannot be called back, only its outcome lost. What must not: any judgement, any
+pooling. A test may give ``pump`` any object with this line's methods.
+
+Works with asyncio's own loops and with uvloop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, cast
+
+from mailbalance.secret import bare
+from mailbalance.wire.http.direct.bio import Tls
+from mailbalance.wire.http.direct.blocking import LINGER_NONE
+from mailbalance.wire.http.direct.steps import Read, Write
+from mailbalance.wire.http.exchange import HttpResponse
+
+if TYPE_CHECKING:
+    import ssl
+
+    from mailbalance.wire.http.direct.dialogue import Dialogue
+    from mailbalance.wire.http.direct.steps import Finish, Pieces, Step
+    from mailbalance.wire.http.exchange import Exchange
+
+#: Bytes given to the transport at once: what it cannot send it copies.
+_BLOCK = 256 * 1024
+
+#: Bytes of replies after which no more are read until they are asked for.
+_HIGH_WATER = 256 * 1024
+
+
+class TransportLine(asyncio.Protocol):
+    """An asyncio transport, plain or in TLS, each wait with its limit in seconds.
+
+    Args:
+        sock: The socket below it.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._tls: Tls | None = None
+        self._said = bytearray()
+        self._over = False
+        self._fault: Exception | None = None
+        self._full = False
+        self._held = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def over(cls, sock: socket.socket) -> TransportLine:
+        """Make a line of a connected socket, which it then owns."""
+        with contextlib.suppress(OSError):  # a pair of sockets in a test has no TCP
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        loop = asyncio.get_running_loop()
+        try:
+            _, line = await loop.create_connection(lambda: cls(sock), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        return line
+
+    # What asyncio tells us
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport, and have it tell of every byte it could not send."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=0)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the server."""
+        if self._tls is None:
+            self._said += data
+        else:
+            self._tls.take(data)
+            self._open()
+        if len(self._said) > _HIGH_WATER and not self._held:
+            self._held = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Take note that the server will say no more."""
+        self._over = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the transport is done with."""
+        self._over = True
+        self._fault = self._fault or exc
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """Take note that some bytes have not left yet."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Take note that all bytes have left."""
+        self._full = False
+        self._wake()
+
+    def _open(self) -> None:
+        """Decrypt what has come, and send what TLS itself has to say."""
+        tls = cast("Tls", self._tls)
+        try:
+            data, over = tls.opened()
+        except OSError as error:
+            self._fault, self._over = error, True
+            return
+        self._said += data
+        self._over = self._over or over
+        if (pending := tls.pending()) and not self._transport.is_closing():
+            self._transport.write(pending)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What the pump asks
+
+    async def write(self, pieces: Pieces, limit: float) -> bytes | None:
+        """Hand all bytes to the kernel, or stop and give what the server says.
+
+        Raises:
+            OSError: When that failed, or took too long.
+        """
+        ends = self._loop.time() + limit
+        for piece in pieces:
+            for start in range(0, len(piece), _BLOCK):
+                self._hand_over(piece[start : start + _BLOCK])
+                while self._full and not (self._said or self._over):
+                    await self._wait(ends - self._loop.time())
+                if self._said or self._over:
+                    return self._taken()
+        # In the first round the loop learns what the socket has, in the second its
+        # callbacks have told us.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return self._taken() if self._said or self._over else None
+
+    def finish(self, pieces: Pieces) -> None:
+        """Hand over the request's last bytes without waiting; nothing can come between.
+
+        Raises:
+            OSError: When the connection is known to be lost.
+        """
+        self._hand_over(memoryview(b"".join(pieces)))
+
+    async def read(self, limit: float, exchange: Exchange | None = None) -> bytes:
+        """Wait for some bytes; ``b""`` when the server closed.
+
+        Args:
+            limit: Seconds.
+            exchange: Wait on when the task is cancelled, if this may be committed.
+
+        Raises:
+            OSError: When none came, or the connection broke.
+        """
+        ends = self._loop.time() + limit
+        while not (self._said or self._over):
+            try:
+                await self._wait(ends - self._loop.time())
+            except asyncio.CancelledError:
+                if exchange is None or not exchange.may_be_committed():
+                    raise
+                _outlive_cancellation()
+        return self._taken()
+
+    async def start_tls(self, context: ssl.SSLContext, host: str, limit: float) -> None:
+        """Go on in TLS, with the certificate checked for ``host``.
+
+        Raises:
+            OSError: When that failed, or took too long.
+        """
+        ends = self._loop.time() + limit
+        tls = Tls(context, host)
+        while True:
+            done = tls.shake_hands()
+            self._transport.write(tls.pending())
+            if done:
+                break
+            tls.take(await self.read(ends - self._loop.time()) or _cut_off())
+        self._tls = tls
+        self._open()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it is open and nothing has come that nobody asked for."""
+        if self._over or self._said or self._transport.is_closing():
+            return False
+        try:
+            # The loop may not have looked at the socket since it was last used.
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Close it; nothing is on its way any more."""
+        self._transport.abort()
+
+    def abort(self) -> None:
+        """Cut the connection; nothing buffered is sent any more."""
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
+        try:
+            self._transport.abort()
+        except RuntimeError:  # its event loop is closed, and closes nothing any more
+            self._sock.close()
+
+    def _hand_over(self, data: memoryview) -> None:
+        if self._over or self._transport.is_closing():
+            raise self._fault or ConnectionResetError("the connection is closed")
+        self._transport.write(data if self._tls is None else self._tls.sealed(data))
+
+    def _taken(self) -> bytes:
+        """Give what has come, or the end.
+
+        Raises:
+            OSError: When it was no orderly end.
+        """
+        if not self._said and self._fault is not None:
+            raise OSError(str(self._fault)) from self._fault
+        data = bytes(self._said)
+        self._said.clear()
+        if self._held:
+            self._held = False
+            self._transport.resume_reading()
+        return data
+
+    async def _wait(self, limit: float) -> None:
+        """Wait until something happened on the line."""
+        if limit <= 0:
+            raise TimeoutError("the deadline has passed")
+        waiter = self._waiter = self._loop.create_future()
+        alarm = self._loop.call_later(limit, _expire, waiter)
+        try:
+            await waiter
+        finally:
+            alarm.cancel()
+            self._waiter = None
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("the deadline has passed"))
+
+
+def _cut_off() -> bytes:
+    raise ConnectionResetError("the connection was closed in the TLS handshake")
+
+
+def _outlive_cancellation() -> None:
+    """Tell the task that its cancellation was taken note of and not followed."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+async def pump(
+    line: TransportLine, dialogue: Dialogue, exchange: Exchange
+) -> HttpResponse:
+    """Run a dialogue to its end.
+
+    Raises:
+        DeliveryError: As the dialogue judged.
+        asyncio.CancelledError: When cancelled before the commit point.
+    """
+    steps = dialogue.run()
+    step: Step = next(steps)
+    while not isinstance(step, HttpResponse):
+        try:
+            answer = await _do(line, step, exchange)
+        except OSError as error:
+            step = steps.throw(bare(error))
+        else:
+            step = steps.send(answer)
+    return step
+
+
+async def _do(
+    line: TransportLine, step: Write | Finish | Read, exchange: Exchange
+) -> bytes | None:
+    if isinstance(step, Read):
+        return await line.read(step.limit, exchange)
+    if isinstance(step, Write):
+        return await line.write(step.pieces, step.limit)
+    line.finish(step.pieces)
+    return None

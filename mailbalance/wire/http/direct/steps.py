@@ -1,0 +1,72 @@
+"""What a dialogue asks of its driver, and the words for what can break.
+
+What lives here: the steps and ``BrokenError``. What must not: the dialogue itself, or its
+pumping.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from mailbalance.wire.http.exchange import HttpResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+#: Bytes to write, in pieces that nobody needs to join. Views, since they hold secrets and
+#: a view's ``repr`` shows none of its bytes in a traceback.
+Pieces: TypeAlias = "tuple[memoryview, ...]"
+
+
+class Write(NamedTuple):
+    """Hand these over in at most ``limit`` seconds, all but the request's end.
+
+    Answered with ``None`` once the kernel has every byte, or, as soon as the server says
+    anything, with that; ``b""`` when it closed.
+    """
+
+    pieces: Pieces
+    limit: float
+
+
+class Finish(NamedTuple):
+    """Hand over the end of the request, whatever the server says; answered with ``None``.
+
+    This is the commit point of a request that sends mail.
+    """
+
+    pieces: Pieces
+    limit: float
+
+
+class Read(NamedTuple):
+    """Wait at most ``limit`` seconds for more of the reply; ``b""`` when it closed."""
+
+    limit: float
+
+
+Step: TypeAlias = Write | Finish | Read | HttpResponse
+
+if TYPE_CHECKING:
+    Steps = Generator[Step, bytes | None, None]
+
+
+class BrokenError(Exception):
+    """An exchange broke; what broke it is its cause.
+
+    Attributes:
+        words: Names in the table of ``faults``, as a foreign class and its bases have.
+    """
+
+    def __init__(self, detail: str, *words: str) -> None:
+        super().__init__(detail)
+        self.words = words
+
+
+def broken(error: Exception, what: str) -> BrokenError:
+    """Give a failure its name: ``what`` is Connect, Write or Read."""
+    slow = isinstance(error, TimeoutError)
+    words = (f"{what}Timeout", "TimeoutException") if slow else (f"{what}Error",)
+    made = BrokenError(str(error), *words)
+    made.__cause__ = error
+    return made
