@@ -11,6 +11,8 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tenacity.wait import wait_base
+
 from mailbalance import (
     Accepted,
     Attempted,
@@ -23,6 +25,7 @@ from mailbalance import (
 )
 from mailbalance.backend import Rate, Receipt
 from mailbalance.driver import Timing
+from mailbalance.retry import wait_retry_after
 from mailbalance.routing.router import Router
 from mailbalance.routing.traffic import Traffic
 from tests.simulation.clock import Process, VirtualLoop
@@ -59,6 +62,17 @@ class Figures:
             setattr(self, name, getattr(self, name) + value)
 
 
+class _Jitter(wait_base):
+    """The default wait's full jitter, from a source of chance that is passed in."""
+
+    def __init__(self, chance):
+        self._chance = chance
+
+    def __call__(self, retry_state):
+        longest = min(20.0, 0.5 * 2 ** (retry_state.attempt_number - 1))
+        return self._chance.uniform(0.0, longest)
+
+
 class Run:
     """One seeded run of so many messages; the same seed gives the same run."""
 
@@ -85,7 +99,8 @@ class Run:
         if self.random.random() < 0.5:
             backends[provider("ses-smtp", "aws", Provider)] = "backup"
         timing = Timing(self.loop.time, self.loop.pass_time, asyncio.sleep)
-        policy = RetryPolicy(unknown=self.unknown)
+        wait = wait_retry_after(_Jitter(random.Random(self.random.random())))
+        policy = RetryPolicy(wait=wait, unknown=self.unknown)
         mailer = Mailer(
             backends, policy=policy, timing=timing, observers=[self.observe]
         )
