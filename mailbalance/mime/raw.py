@@ -25,7 +25,8 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
         found = _FIELD.match(data, at)
         if found is None:  # pragma: no cover - the pattern matches anywhere
             break
-        fields.append(found[0])
+        # the last field of a message that ends in its header may lack the line end
+        fields.append(found[0] if found[0].endswith(b"\r\n") else found[0] + b"\r\n")
         at = found.end()
     return fields, data[at + 2 :]
 
@@ -42,6 +43,8 @@ def render(
             could not be read.
     """
     fields, body = split(crlf(without_envelope_line(source)))
+    if fields and fields[0].startswith((b" ", b"\t")):
+        del fields[0]  # it would go on with the last field that is added before it
     gone = {name.encode() for name in replaced}
     named = [(name_of(field), field) for field in fields]
     kept = [

@@ -259,6 +259,20 @@ def test_every_line_end_of_a_raw_message_becomes_crlf() -> None:
     )
 
 
+def test_a_first_line_that_goes_on_with_nothing_is_left_out() -> None:
+    sent = mime.render(Message.from_mime(b" hidden: x\nFrom: a@b.c\n\nx"))
+
+    assert b"hidden" not in sent
+    assert sent.endswith(b"From: a@b.c\r\n\r\nx")
+
+
+def test_a_message_that_ends_in_its_header_gets_the_line_that_ends_it() -> None:
+    sent = mime.render(Message.from_mime(b"From: a@b.c\nX-A: b"))
+
+    assert sent.endswith(b"X-A: b\r\n\r\n")
+    assert mime.render(Message.from_mime(sent)) == sent
+
+
 def test_an_unreadable_message_id_or_date_is_replaced() -> None:
     message = take(f"{HEAD}Message-ID: what is this\nDate: today\n\nx")
     data = mime.render(message).decode()
