@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from mailbalance.backend import Attempt
+    from mailbalance.delivery import Answer
     from mailbalance.keys import Claim, End
     from mailbalance.message import Envelope, Message
     from mailbalance.retry import RetryPolicy
@@ -67,6 +68,7 @@ class Claiming:
 
     Attributes:
         attempts: Set by the driver once the message was routed: every attempt so far.
+        heard: Set by the driver as soon as it is known what became of the message.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Claiming:
         self._fingerprint = fingerprint(message, envelope)
         self._token = token_hex(16)
         self.attempts: Sequence[Attempt] | None = None
+        self.heard: Answer | None = None
 
     def steps(self) -> Generator[Act, Any, Receipt]:
         """Decide, one step at a time."""
@@ -106,7 +109,8 @@ class Claiming:
     def unknown(self, detail: str, phase: str = "key") -> UnknownOutcomeError:
         """Make the error that says: nobody can know."""
         error = UnknownOutcomeError(detail, phase=phase)
-        error.message_id = self._message.stamp().message_id
+        stamp = self._message.stamp()
+        error.message_id, error.mailbalance_id = stamp.message_id, stamp.id
         return error
 
     def _claim(self) -> Generator[Act, Any, End | None]:
@@ -165,6 +169,9 @@ class Claiming:
 
     def _failed(self, error: BaseException, before: UnknownOutcomeError | None) -> Acts:
         """Give the key back, or keep with it what nobody can know."""
+        if isinstance(self.heard, Receipt):  # broken off when it had been accepted
+            yield from self._settle(_after(before, self.heard))
+            return
         end = self._unknown_of(error)
         if end is None:
             yield from self._give_back(before)
@@ -177,8 +184,9 @@ class Claiming:
 
     def _unknown_of(self, error: BaseException) -> UnknownOutcomeError | None:
         """Give the unknown outcome that an exception means, if it does mean one."""
-        if isinstance(error, UnknownOutcomeError):
-            return error
+        for told in (error, self.heard):
+            if isinstance(told, UnknownOutcomeError):
+                return told
         if isinstance(error, DeliveryError) or self.attempts is None:
             return None
         # A mistake found while a request is built was not sent, but a try before it may

@@ -111,7 +111,7 @@ class Message(Value):
         category: One label, at most 255 characters.
         metadata: Keys and values that come back in the provider's events.
         stream: Mailtrap's stream; the backend's own if not given.
-        key: Names this message for the caller's own bookkeeping.
+        key: Names what is to be sent once; two sends with one key give one message.
         ses: What only SES knows.
         mailtrap: What only Mailtrap knows.
         message_id: The Message-ID; made at first use if not given.
