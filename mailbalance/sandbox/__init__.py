@@ -21,6 +21,7 @@ from mailbalance.sandbox.credentials import Credentials
 from mailbalance.sandbox.faults import Fault
 from mailbalance.sandbox.reading import File, Parsed
 from mailbalance.sandbox.server import Sandbox
+from mailbalance.sandbox.ses import SesAccount
 from mailbalance.sandbox.store import DOORS, Counts, Door, Stored
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "File",
     "Parsed",
     "Sandbox",
+    "SesAccount",
     "Stored",
 ]

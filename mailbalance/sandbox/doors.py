@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from mailbalance.sandbox.http import App, DoorApp, HttpDoor, connection_factory
 from mailbalance.sandbox.listening import Factory, Port
 from mailbalance.sandbox.mailtrap import MailtrapDoor
-from mailbalance.sandbox.ses import SesDoor
+from mailbalance.sandbox.ses import SesAccount, SesDoor
 from mailbalance.sandbox.smtp import SmtpProtocol
 from mailbalance.sandbox.smtp_doors import SmtpDoor
 from mailbalance.sandbox.smtp_providers import MailtrapSmtpDoor, SesSmtpDoor
@@ -61,6 +61,7 @@ class Doors:
         faults: What they do wrong.
         credentials: What clients must present.
         verified: Domains that may send, or ``None``.
+        account: What SES says of the account.
         require_tls: Whether SMTP needs STARTTLS.
         idle: Seconds of silence allowed, by SMTP door.
     """
@@ -72,6 +73,7 @@ class Doors:
         faults: Faults,
         credentials: Credentials,
         verified: frozenset[str] | None,
+        account: SesAccount,
         require_tls: bool,
         idle: Mapping[Door, float],
     ) -> None:
@@ -80,8 +82,9 @@ class Doors:
         self._smtp_connections: set[SmtpProtocol] = set()
         self._factories: dict[str, Factory] = {}
         self._store = store
+        sent = partial(store.recipients, "ses", "ses-smtp")
         self._http: tuple[HttpDoor, ...] = (
-            SesDoor(credentials, verified, lambda: store.counts()["ses"].accepted),
+            SesDoor(credentials, verified, sent, account),
             MailtrapDoor(credentials, verified),
         )
         self._smtp: tuple[SmtpDoor, ...] = tuple(

@@ -153,7 +153,7 @@ class DoorApp:
             answer = self._judge(scope, body, connection)
             if answer.accepted:
                 answer = await self._take_over(answer, connection)
-            elif answer.status >= 400:
+            elif answer.status >= 400 and scope["method"] != "GET":
                 self._store.refuse(self._door.name)
             if answer is _NO_ANSWER:
                 connection.transport.close()

@@ -22,6 +22,7 @@ from mailbalance.sandbox.engine import Engine
 from mailbalance.sandbox.environment import environment
 from mailbalance.sandbox.faults import Fault, Faults, Kind
 from mailbalance.sandbox.listening import HOST, Port, take_ports
+from mailbalance.sandbox.ses import SesAccount
 from mailbalance.sandbox.store import Counts, Door, Store, Stored
 
 
@@ -43,6 +44,11 @@ class Sandbox:
         seed: Seed of the generator behind ``fault(..., rate=)``.
         ses_idle: Seconds after which the SES SMTP door closes a silent connection.
         mailtrap_idle: The same for Mailtrap's.
+
+    Attributes:
+        credentials: What clients must present.
+        faults: What the doors do wrong.
+        ses_account: What SES's GetAccount answers.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class Sandbox:
             )
         self.credentials = credentials or Credentials()
         self.faults = Faults(seed)
+        self.ses_account = SesAccount()
         self._store = Store(keep)
         self._wanted = dict(ports or {})
         self._ports: dict[str, Port] = {}
@@ -72,6 +79,7 @@ class Sandbox:
             faults=self.faults,
             credentials=self.credentials,
             verified=None if verified is None else frozenset(map(str.lower, verified)),
+            account=self.ses_account,
             require_tls=require_tls,
             idle={"ses-smtp": ses_idle, "mailtrap-smtp": mailtrap_idle},
         )

@@ -11,6 +11,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import getaddresses, parseaddr
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ _FAULTS = {
     "throttle": ("TooManyRequestsException", "Maximum sending rate exceeded."),
     "reject": ("MessageRejected", "Rejected by a fault of the local sandbox."),
 }
+_MAY_NOT_ASK = "User is not authorized to perform: ses:GetAccount"
 _FAILURE = ("InternalServiceErrorException", "Internal failure.")
 #: What an ``error`` fault means for a chosen HTTP status.
 _ERRORS = {
@@ -52,6 +54,25 @@ _ERRORS = {
     403: ("AccessDeniedException", "Not authorized to perform ses:SendEmail."),
     503: ("ServiceUnavailableException", "Service is unavailable."),
 }
+
+
+@dataclass(slots=True)
+class SesAccount:
+    """What GetAccount answers; change it at any time.
+
+    Attributes:
+        max_send_rate: Recipients in a second.
+        max_24_hour_send: Recipients in a day; -1 for no limit.
+        sent_last_24_hours: Recipients so far; ``None`` counts those that came here.
+        sending_enabled: Whether the account may send; only told, not enforced.
+        may_ask: Whether the key may ask at all.
+    """
+
+    max_send_rate: float = 14.0
+    max_24_hour_send: float = 50_000.0
+    sent_last_24_hours: float | None = None
+    sending_enabled: bool = True
+    may_ask: bool = True
 
 
 class SesDoor:
@@ -66,7 +87,9 @@ class SesDoor:
         credentials: Credentials,
         verified: frozenset[str] | None,
         sent: Callable[[], int],
+        account: SesAccount | None = None,
     ) -> None:
+        self._facts = account or SesAccount()
         self._credentials = credentials
         self._verified = verified
         self._sent = sent
@@ -79,7 +102,7 @@ class SesDoor:
             case "POST", "/v2/email/outbound-emails":
                 return self._send_email(call)
             case "GET", "/v2/email/account":
-                return _reply(self._account())
+                return self._account()
             case "POST", "/":
                 return _no_v1()
         return _error("NotFoundException", f"No operation at {call.method} {call.path}")
@@ -151,19 +174,23 @@ class SesDoor:
             f"in region {self._credentials.region.upper()}: {sender}"
         )
 
-    def _account(self) -> Json:
-        return {
+    def _account(self) -> Answer:
+        facts, sent = self._facts, self._facts.sent_last_24_hours
+        if not facts.may_ask:
+            return _error("AccessDeniedException", _MAY_NOT_ASK, status=403)
+        account = {
             "DedicatedIpAutoWarmupEnabled": False,
             "EnforcementStatus": "HEALTHY",
             "ProductionAccessEnabled": True,
             "SendQuota": {
-                "Max24HourSend": 50_000.0,
-                "MaxSendRate": 14.0,
-                "SentLast24Hours": float(self._sent()),
+                "Max24HourSend": float(facts.max_24_hour_send),
+                "MaxSendRate": float(facts.max_send_rate),
+                "SentLast24Hours": float(self._sent() if sent is None else sent),
             },
-            "SendingEnabled": True,
+            "SendingEnabled": facts.sending_enabled,
             "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
         }
+        return _reply(account)
 
 
 def message_id() -> str:

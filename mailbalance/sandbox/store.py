@@ -112,6 +112,7 @@ class Store:
     keep_bytes: int = 256 * 1024 * 1024
     _kept: deque[Stored] = field(init=False)
     _counts: dict[Door, Counts] = field(default_factory=_fresh_counts, init=False)
+    _recipients: Counter[Door] = field(default_factory=Counter, init=False)
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
     _numbers: Iterable[int] = field(init=False)
     _bytes: int = field(default=0, init=False)
@@ -135,6 +136,7 @@ class Store:
             counts = self._counts[door]
             counts.accepted += 1
             counts.unanswered += not answered
+            self._recipients[door] += len(arrival.recipients)
             self._remember(arrival)
         return stored
 
@@ -160,6 +162,11 @@ class Store:
                 for door, c in self._counts.items()
             }
 
+    def recipients(self, *doors: Door) -> int:
+        """How many recipients the messages of these doors had."""
+        with self._lock:
+            return sum(self._recipients[door] for door in doors)
+
     def seen(self) -> Mapping[str, int]:
         """How often each identity was accepted for the same recipient, at any door."""
         times: dict[str, int] = {}
@@ -174,6 +181,7 @@ class Store:
             self._kept.clear()
             self._bytes = 0
             self._seen.clear()
+            self._recipients.clear()
             self._counts = _fresh_counts()
 
     def _keep(self, stored: Stored) -> None:

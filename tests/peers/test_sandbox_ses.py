@@ -1,5 +1,6 @@
 """The fake SES, asked by boto3."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -85,6 +86,23 @@ def test_a_template_is_kept_as_it_came(box: Sandbox) -> None:
     ses_simple(sesv2(box), Content={"Template": template})
 
     assert box.messages()[0].parsed.template == "welcome"
+
+
+def test_the_account_says_what_it_was_told_to(box: Sandbox) -> None:
+    client = sesv2(box)
+    before = dataclasses.replace(box.ses_account)
+    box.ses_account.max_send_rate = 2.0
+    box.ses_account.sent_last_24_hours = 7
+    box.ses_account.sending_enabled = False
+    try:
+        account = client.get_account()
+    finally:
+        for field in dataclasses.fields(before):
+            setattr(box.ses_account, field.name, getattr(before, field.name))
+
+    assert not account["SendingEnabled"]
+    assert account["SendQuota"]["MaxSendRate"] == 2.0
+    assert account["SendQuota"]["SentLast24Hours"] == 7.0
 
 
 def test_the_account_can_be_asked(box: Sandbox) -> None:
