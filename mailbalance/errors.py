@@ -59,7 +59,10 @@ class _ProblemsError(MailError):
     """An error that may report several problems at once."""
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        found = (problems,) if isinstance(problems, str) else tuple(problems)
+        # The same thing may be wrong for several backends, and is told once.
+        found = (
+            (problems,) if isinstance(problems, str) else tuple(dict.fromkeys(problems))
+        )
         lines = found if len(found) == 1 else [f"- {problem}" for problem in found]
         super().__init__("\n".join(lines))
         self.problems = found

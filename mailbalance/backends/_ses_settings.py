@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mailbalance.backends import _pace
 from mailbalance.errors import ConfigError
 from mailbalance.wire.sigv4 import Keys
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 OPTIONS = frozenset(
     {"region", "session_token", "profile", "configuration_set", "endpoint", "ca"}
     | {"account"}
+    | _pace.OPTIONS
 )
 
 

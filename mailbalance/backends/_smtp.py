@@ -17,7 +17,7 @@ from mailbalance.wire.smtp import Mail, path
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mailbalance.backend import Limits
+    from mailbalance.backend import Limits, Rate
     from mailbalance.message import Envelope, Message
     from mailbalance.wire.smtp import Accepted, Server, SmtpWire
 
@@ -27,10 +27,12 @@ class SmtpBackend(ABC):
 
     Attributes:
         name: Its name in the split.
-        limits: What the provider carries.
+        limits: What the provider carries, and how fast this process may send.
+        learns: SMTP tells no limits.
     """
 
     limits: Limits
+    learns = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -47,10 +49,10 @@ class SmtpBackend(ABC):
         """Tell where this message goes, without credentials if they are not known yet."""
 
     @abstractmethod
-    def wire(self, message: Message) -> SmtpWire:
-        """Give the wire for this message; may wait for credentials."""
+    def wire(self, message: Message | None) -> SmtpWire:
+        """Give the wire for this message, or for a probe; may wait for credentials."""
 
-    async def awire(self, message: Message, *, timeout: float) -> SmtpWire:
+    async def awire(self, message: Message | None, *, timeout: float) -> SmtpWire:
         """Do as ``wire`` does, without blocking the event loop."""
         return self.wire(message)
 
@@ -125,6 +127,24 @@ class SmtpBackend(ABC):
         wire = await self.awire(message, timeout=timeout)
         accepted = await wire.asend(mail, timeout=ends - time.monotonic())
         return self._receipt(message, accepted)
+
+    def probe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Say NOOP on an open connection, or open one; see ``Probing.probe``."""
+        ends = time.monotonic() + timeout
+        self.wire(None).probe(timeout=ends - time.monotonic())
+        return ()
+
+    async def aprobe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Say NOOP on an open connection, or open one; see ``Probing.aprobe``."""
+        ends = time.monotonic() + timeout
+        wire = await self.awire(None, timeout=timeout)
+        await wire.aprobe(timeout=ends - time.monotonic())
+        return ()
+
+    def connections(self) -> tuple[int, int]:
+        """Give how many connections are in use and how many rest, over all its wires."""
+        found = [wire.occupancy() for wire in self.wires()]
+        return sum(busy for busy, _ in found), sum(idle for _, idle in found)
 
     def close(self) -> None:
         """Close what ``send`` opened."""

@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING, TextIO
 
 from mailbalance import mime
 from mailbalance.backend import Limits, Receipt
+from mailbalance.backends._pace import OPTIONS, read_pace
 from mailbalance.errors import ConfigError
 
 if TYPE_CHECKING:
     from typing import Self
 
     from mailbalance.config import BackendSettings
+    from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
+
+_NO_LIMITS = Limits(
+    size=sys.maxsize,
+    recipients=sys.maxsize,
+    source="console",
+    checked=date(2026, 11, 23),
+)
 
 
 class ConsoleBackend:
@@ -28,16 +37,28 @@ class ConsoleBackend:
     Args:
         name: Its name in the split.
         stream: Where to print; default standard output, looked up at each send.
+        rate: How fast to take messages, such as ``50/hour``.
+        concurrency: Messages at once.
+        processes: How many processes share these limits.
+
+    Raises:
+        ConfigError: When one of these limits is not understood.
     """
 
-    limits = Limits(
-        size=sys.maxsize,
-        recipients=sys.maxsize,
-        source="console",
-        checked=date(2026, 11, 23),
-    )
-
-    def __init__(self, name: str = "console", *, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "console",
+        *,
+        stream: TextIO | None = None,
+        rate: str | None = None,
+        concurrency: Whole = None,
+        processes: Whole = None,
+    ) -> None:
+        problems: list[str] = []
+        pace = read_pace(problems, name, rate, concurrency, processes)
+        if problems:
+            raise ConfigError(problems)
+        self.limits = pace.over(_NO_LIMITS)
         self.name = name
         self.account = name
         self._stream = stream
@@ -45,11 +66,21 @@ class ConsoleBackend:
 
     @classmethod
     def from_settings(cls, settings: BackendSettings) -> Self:
-        """Make one as configured; it takes no options."""
-        problems = settings.unknown_options(())
+        """Make one as configured.
+
+        Raises:
+            ConfigError: For any option but those that limit it, or a mistake in one.
+        """
+        problems = settings.unknown_options(OPTIONS)
         if problems:
             raise ConfigError(problems)
-        return cls(settings.name)
+        options = settings.options
+        return cls(
+            settings.name,
+            rate=options.get("rate"),
+            concurrency=options.get("concurrency"),
+            processes=options.get("processes"),
+        )
 
     def __repr__(self) -> str:
         return f"ConsoleBackend({self.name!r})"

@@ -9,26 +9,31 @@ Source: Mailtrap's OpenAPI files for transactional, bulk and Mailtrap Sandbox se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from mailbalance.backend import Limits, Receipt
-from mailbalance.backends import _answers, _http
+from mailbalance.backend import Limits, Rate, Receipt
+from mailbalance.backends import _answers, _http, _mailtrap_pace, _pace
 from mailbalance.backends._mailtrap_errors import RULES
 from mailbalance.backends._mailtrap_request import LIMITS, reason_against, request_body
-from mailbalance.errors import ConfigError, UnknownOutcomeError
+from mailbalance.backends._mailtrap_settings import (
+    OPTIONS,
+    Stream,
+    base_url_of,
+    problems_in,
+)
+from mailbalance.errors import ConfigError, TransientError, UnknownOutcomeError
 from mailbalance.secret import Secret, hushed
 from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
 from mailbalance.wire.http.clients import check
+from mailbalance.wire.http.pools import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mailbalance.config import BackendSettings
+    from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
     from mailbalance.wire.http.clients import AsyncClient, Client
-
-#: What a DSN may hold after its question mark.
-OPTIONS = frozenset({"stream", "sandbox_id", "tls", "ca", "account"})
 
 #: Base URLs. Source: OpenAPI files, "servers" (2026-06).
 HOSTS = {
@@ -36,8 +41,6 @@ HOSTS = {
     "bulk": "https://bulk.api.mailtrap.io",
     "sandbox": "https://sandbox.api.mailtrap.io",
 }
-
-Stream = Literal["transactional", "bulk"]
 
 
 class MailtrapBackend:
@@ -51,6 +54,9 @@ class MailtrapBackend:
         base_url: In place of Mailtrap's hosts; plaintext to loopback only.
         ca: Path of a PEM file to trust.
         account: Who shares its quotas; default ``mailtrap`` or ``mailtrap-sandbox``.
+        rate: How fast to send, such as ``50/hour``.
+        concurrency: Messages at once.
+        processes: How many processes share these limits and the token.
         environ: Read in place of the environment, for proxies.
         http_client: A user's own ``httpx2.Client`` or ``httpx.Client`` for ``send``.
         async_http_client: The same for ``asend``.
@@ -70,13 +76,19 @@ class MailtrapBackend:
         base_url: str | None = None,
         ca: str | None = None,
         account: str | None = None,
+        rate: str | None = None,
+        concurrency: Whole = None,
+        processes: Whole = None,
         environ: Mapping[str, str] | None = None,
         http_client: Client | None = None,
         async_http_client: AsyncClient | None = None,
     ) -> None:
-        problems = _problems(name, token, stream, sandbox_id)
+        problems = problems_in(name, token, stream, sandbox_id)
+        pace = _pace.read_pace(problems, name, rate, concurrency, processes)
         _http.check_base(name, "base_url", base_url, ca, problems)
         check(name, http_client, async_http_client)
+        published = _mailtrap_pace.API if base_url is None else None
+        self._limits = pace.over(LIMITS, published)
         self._name = name
         self._token = Secret(token)
         self._stream: Stream = stream
@@ -89,6 +101,7 @@ class MailtrapBackend:
             environ=environ,
             client=http_client,
             async_client=async_http_client,
+            connections=self._limits.concurrency or CONNECTIONS,
         )
 
     @classmethod
@@ -114,9 +127,12 @@ class MailtrapBackend:
                 token=settings.secret.get_secret_value() if settings.secret else "",
                 stream=options.get("stream", "transactional"),  # type: ignore[arg-type] # checked there
                 sandbox_id=options.get("sandbox_id"),
-                base_url=_base_url(settings, "http" if secure == "off" else "https"),
+                base_url=base_url_of(settings, "http" if secure == "off" else "https"),
                 ca=options.get("ca"),
                 account=options.get("account"),
+                rate=options.get("rate"),
+                concurrency=options.get("concurrency"),
+                processes=options.get("processes"),
                 environ=settings.environ,
             )
         except ConfigError as error:
@@ -135,10 +151,13 @@ class MailtrapBackend:
         """Quotas belong to a Mailtrap account; the Mailtrap Sandbox has its own."""
         return self._account
 
+    #: Mailtrap tells its limits nowhere (2026-11).
+    learns = False
+
     @property
     def limits(self) -> Limits:
         """What Mailtrap can carry."""
-        return LIMITS
+        return self._limits
 
     def __repr__(self) -> str:
         return f"<MailtrapBackend {self._name} {self._base(None)}>"
@@ -164,6 +183,18 @@ class MailtrapBackend:
         response = await self._wire.apost(request, timeout=timeout)
         return self._receipt(response, message, envelope)
 
+    def probe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Ask the sending host for something that is not there; see ``Probing.probe``."""
+        return self._alive(self._wire.get(self._question(), timeout=timeout))
+
+    async def aprobe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Ask the sending host for something that is not there; see ``Probing.aprobe``."""
+        return self._alive(await self._wire.aget(self._question(), timeout=timeout))
+
+    def connections(self) -> tuple[int, int] | None:
+        """Give how many connections are in use and how many rest, if they are ours."""
+        return self._wire.occupancy()
+
     def close(self) -> None:
         """Close the connections of ``send``."""
         self._wire.close()
@@ -177,8 +208,28 @@ class MailtrapBackend:
             return self._base_url.rstrip("/")
         return HOSTS["sandbox" if self._sandbox_id else stream or self._stream]
 
+    @property
+    def _path(self) -> str:
+        return f"/api/send/{self._sandbox_id}" if self._sandbox_id else "/api/send"
+
+    def _question(self) -> HttpRequest:
+        # Without the token: whether it is good is not asked, and its rate not spent.
+        return HttpRequest("GET", self._base(None) + self._path, {}, b"")
+
+    def _alive(self, response: HttpResponse) -> tuple[Rate, ...]:
+        """Take any clear answer, a refusal too, for a sign of life."""
+        if response.status < 500:
+            return ()
+        text = _answers.scrubbed(_answers.texts(response.body), [self._token])
+        raise _http.failure(
+            _http.Verdict(TransientError),
+            response,
+            backend=self._name,
+            code=str(response.status),
+            text=text,
+        )
+
     def _request(self, message: Message, envelope: Envelope) -> HttpRequest:
-        path = f"/api/send/{self._sandbox_id}" if self._sandbox_id else "/api/send"
         headers = {
             "Authorization": Secret(f"Bearer {self._token}"),
             "Content-Type": "application/json",
@@ -186,7 +237,7 @@ class MailtrapBackend:
         body = request_body(message, envelope)
         return HttpRequest(
             "POST",
-            self._base(message.stream) + path,
+            self._base(message.stream) + self._path,
             headers,
             _http.encoded(body),
         )
@@ -240,35 +291,3 @@ def _ids(reply: dict[str, Any]) -> tuple[str, ...]:
     found = reply.get("message_ids")
     ids = found if isinstance(found, list) else []
     return tuple(str(each) for each in ids if isinstance(each, (str, int)) and each)
-
-
-def _base_url(settings: BackendSettings, scheme: str) -> str | None:
-    if settings.host is None:
-        return None
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    port = f":{settings.port}" if settings.port is not None else ""
-    return f"{scheme}://{host}{port}"
-
-
-def _problems(
-    name: str, token: str, stream: str, sandbox_id: int | str | None
-) -> list[str]:
-    problems = []
-    if not token:
-        problems.append(f"{name}: no API token; set MAILTRAP_API_TOKEN")
-    elif not (token.isascii() and token.isprintable() and " " not in token):
-        problems.append(
-            f"{name}: the API token has a space or a strange character in it"
-        )
-    if stream not in {"transactional", "bulk"}:
-        problems.append(f"{name}: stream is transactional or bulk")
-    elif stream == "bulk" and sandbox_id:
-        problems.append(f"{name}: the Mailtrap Sandbox has no bulk stream")
-    if sandbox_id is not None and not _is_id(sandbox_id):
-        problems.append(f"{name}: sandbox_id is the number of a Mailtrap Sandbox")
-    return problems
-
-
-def _is_id(sandbox_id: int | str) -> bool:
-    text = str(sandbox_id)
-    return text.isascii() and text.isdigit() and int(text) > 0

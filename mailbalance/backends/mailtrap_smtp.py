@@ -15,6 +15,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal, cast
 
 from mailbalance.backend import Limits
+from mailbalance.backends import _pace
+from mailbalance.backends._mailtrap_pace import SMTP
 from mailbalance.backends._mailtrap_smtp_replies import REPLIES
 from mailbalance.backends._mailtrap_variables import MOST, variables
 from mailbalance.backends._smtp import SmtpBackend
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mailbalance.config import BackendSettings
+    from mailbalance.config.rates import Whole
     from mailbalance.message import Message
 
 Stream = Literal["transactional", "bulk"]
@@ -51,12 +54,13 @@ LIMITS = Limits(
     checked=date(2026, 11, 23),
 )
 
-#: An account may hold 10 connections, all its processes and both streams together: 8 for
-#: the backend's own stream leaves 2 for a message that names the other. 100 messages on
-#: one connection is published; the time it may rest is not, so 30 s is a guess on the safe
-#: side of the usual minute.
+#: 100 messages on one connection is published; the time it may rest is not, so 30 s is a
+#: guess on the safe side of the usual minute. The connections are those to a host that
+#: nothing is known of.
 REUSE = Reuse(connections=8, messages=100, idle=30.0)
-REUSE_OTHER = Reuse(connections=2, messages=100, idle=30.0)
+
+#: Connections kept for messages that name the other stream, out of all that there may be.
+OTHER_STREAM = 2
 
 #: Options of SES that change what a message is, each with what it stands for.
 _ONLY_SES = {
@@ -65,7 +69,7 @@ _ONLY_SES = {
     "endpoint_id": "Mailtrap has no multi-region endpoints",
 }
 
-OPTIONS = frozenset({"tls", "stream", "sandbox", "ca", "account"})
+OPTIONS = frozenset({"tls", "stream", "sandbox", "ca", "account"}) | _pace.OPTIONS
 
 _ID = re.compile(
     r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|(?<=queued as )\S+", re.IGNORECASE
@@ -88,12 +92,13 @@ class MailtrapSmtpBackend(SmtpBackend):
         tls: ``"starttls"``, ``"implicit"`` or ``"off"`` instead of what the port implies.
         ca: Path of a PEM file to trust instead of the system's certificates.
         account: What quotas belong to.
+        rate: How fast to send, such as ``50/hour``.
+        concurrency: Messages at once.
+        processes: How many processes share these limits and the account's connections.
 
     Raises:
         ConfigError: With every problem found.
     """
-
-    limits = LIMITS
 
     @hushed
     def __init__(
@@ -110,10 +115,15 @@ class MailtrapSmtpBackend(SmtpBackend):
         tls: str | None = None,
         ca: str | None = None,
         account: str | None = None,
+        rate: str | None = None,
+        concurrency: Whole = None,
+        processes: Whole = None,
     ) -> None:
         super().__init__(name)
         self._account = account or ("mailtrap-sandbox" if sandbox else "mailtrap")
         problems = Problems(name)
+        pace = _pace.read_pace(problems, name, rate, concurrency, processes)
+        self.limits = pace.over(LIMITS, SMTP if host is None else None)
         _must_agree(problems, token, password, stream)
         if sandbox and host is None and user == TOKEN_USER:
             problems.add(
@@ -166,6 +176,9 @@ class MailtrapSmtpBackend(SmtpBackend):
                 tls=options.get("tls"),
                 ca=options.get("ca"),
                 account=options.get("account"),
+                rate=options.get("rate"),
+                concurrency=options.get("concurrency"),
+                processes=options.get("processes"),
             )
         )
         if made is None or problems:
@@ -185,11 +198,10 @@ class MailtrapSmtpBackend(SmtpBackend):
         """Give the server of the message's stream."""
         return self.wire(message).server
 
-    def wire(self, message: Message) -> SmtpWire:
-        """Give the wire to the message's stream."""
-        if self._one_host:
-            return self._wires[self._stream]
-        return self._wires[message.stream or self._stream]
+    def wire(self, message: Message | None) -> SmtpWire:
+        """Give the wire to the message's stream; to its own, for a probe."""
+        named = message.stream if message and not self._one_host else None
+        return self._wires[named or self._stream]
 
     def wires(self) -> Iterable[SmtpWire]:
         """Give every wire."""
@@ -230,8 +242,16 @@ class MailtrapSmtpBackend(SmtpBackend):
             replace(server, host=self._one_host or HOSTS[stream]),
             backend=self.name,
             rules=REPLIES,
-            reuse=REUSE if stream == self._stream else REUSE_OTHER,
+            reuse=replace(REUSE, connections=self._connections(stream)),
         )
+
+    def _connections(self, stream: Stream) -> int:
+        """Share the connections there may be between the two streams' hosts."""
+        most = self.limits.concurrency
+        if most is None or self._one_host:
+            return most or REUSE.connections
+        other = min(OTHER_STREAM, max(1, most // 2))
+        return other if stream != self._stream else max(1, most - other)
 
 
 def _must_agree(

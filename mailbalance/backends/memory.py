@@ -15,6 +15,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits, Receipt
+from mailbalance.backends._pace import OPTIONS, read_pace
 from mailbalance.errors import ConfigError, DeliveryError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from mailbalance.backend import Backend
     from mailbalance.config import BackendSettings
+    from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
 
 
@@ -52,6 +54,12 @@ class MemoryBackend:
             a ``Receipt`` is given back, an error is raised.
         keep: How many messages to keep; the oldest go first. Default all.
         stands_for: A backend whose limits and refusals to have, as if it were that one.
+        rate: How fast to take messages, such as ``50/hour``.
+        concurrency: Messages at once.
+        processes: How many processes share these limits.
+
+    Raises:
+        ConfigError: When one of these limits is not understood.
     """
 
     def __init__(
@@ -62,10 +70,17 @@ class MemoryBackend:
         answers: Iterable[Receipt | DeliveryError | None] = (),
         keep: int | None = None,
         stands_for: Backend | None = None,
+        rate: str | None = None,
+        concurrency: Whole = None,
+        processes: Whole = None,
     ) -> None:
+        problems: list[str] = []
+        pace = read_pace(problems, name, rate, concurrency, processes)
+        if problems:
+            raise ConfigError(problems)
         self.name = name
         self.account = account or name
-        self.limits = stands_for.limits if stands_for else _NO_LIMITS
+        self.limits = stands_for.limits if stands_for else pace.over(_NO_LIMITS)
         self._stands_for = stands_for
         self.sent: deque[Sent] = deque(maxlen=keep)
         self.tries = 0
@@ -74,11 +89,21 @@ class MemoryBackend:
 
     @classmethod
     def from_settings(cls, settings: BackendSettings) -> Self:
-        """Make one as configured; it takes no options."""
-        problems = settings.unknown_options(())
+        """Make one as configured.
+
+        Raises:
+            ConfigError: For any option but those that limit it, or a mistake in one.
+        """
+        problems = settings.unknown_options(OPTIONS)
         if problems:
             raise ConfigError(problems)
-        return cls(settings.name)
+        options = settings.options
+        return cls(
+            settings.name,
+            rate=options.get("rate"),
+            concurrency=options.get("concurrency"),
+            processes=options.get("processes"),
+        )
 
     def __repr__(self) -> str:
         return f"MemoryBackend({self.name!r}, {len(self.sent)} sent)"

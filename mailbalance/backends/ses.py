@@ -1,50 +1,41 @@
 """Amazon SES by its v2 API: one signed POST for each message.
 
-What lives here: ``SesBackend``, which joins the mapping (``_ses_request``), the signature,
-the wire and the table of errors. What must not: any of these themselves.
+What lives here: ``SesBackend``, which joins the mapping (``_ses_request``), the calls
+(``_ses_caller``) and what replies mean. What must not: any of these themselves.
 
 Source: Amazon SES API v2 reference, SendEmail (2026-11).
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from mailbalance.backend import Limits, Receipt
+from mailbalance.backend import Limits, Rate, Receipt
 from mailbalance.backends import _http
-from mailbalance.backends._ses_errors import EXPIRED
+from mailbalance.backends._pace import read_pace
+from mailbalance.backends._ses_account import PATH, account_rates
+from mailbalance.backends._ses_caller import Call, SesCaller
 from mailbalance.backends._ses_limits import LIMITS, reason_against
 from mailbalance.backends._ses_reply import receipt
 from mailbalance.backends._ses_request import request_body
 from mailbalance.backends._ses_settings import OPTIONS, given_endpoint, given_keys
-from mailbalance.errors import ConfigError, DeliveryError, UnavailableError
-from mailbalance.fork_lock import ForkLock
+from mailbalance.errors import ConfigError, DeliveryError
 from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
-from mailbalance.wire.http import HttpRequest, HttpWire
+from mailbalance.wire.http import HttpWire
 from mailbalance.wire.http.clients import check
-from mailbalance.wire.sigv4 import Keys, sign
+from mailbalance.wire.http.pools import CONNECTIONS
+from mailbalance.wire.sigv4 import Keys
 
 if TYPE_CHECKING:
     from mailbalance.config import BackendSettings
+    from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
+    from mailbalance.wire.http import HttpResponse
     from mailbalance.wire.http.clients import AsyncClient, Client
 
 _PATH = "/v2/email/outbound-emails"
-
-
-@dataclass(frozen=True, slots=True)
-class _Door:
-    """Where requests go, once that is known."""
-
-    url: str
-    region: str
-    wire: HttpWire
 
 
 class SesBackend:
@@ -65,6 +56,10 @@ class SesBackend:
         configuration_set: For messages that name none.
         ca: Path of a PEM file to trust, before ``AWS_CA_BUNDLE``.
         account: Who shares its quotas; default ``ses/<region>``.
+        rate: How fast to send, such as ``50/hour`` or ``14 recipients/s``; with ``auto``,
+            as fast as SES says that the account may.
+        concurrency: Messages at once.
+        processes: How many processes share these limits and the account.
         environ: Replaces the environment of the process, whole.
         http_client: A user's own ``httpx2.Client`` or ``httpx.Client`` for ``send``.
         async_http_client: The same for ``asend``.
@@ -87,21 +82,24 @@ class SesBackend:
         configuration_set: str | None = None,
         ca: str | None = None,
         account: str | None = None,
+        rate: str | None = None,
+        concurrency: Whole = None,
+        processes: Whole = None,
         environ: Mapping[str, str] | None = None,
         http_client: Client | None = None,
         async_http_client: AsyncClient | None = None,
     ) -> None:
         check(name, http_client, async_http_client)
         keys = given_keys(name, access_key, secret_key, session_token)
-        _http.check_base(name, "endpoint", endpoint, ca)
+        problems: list[str] = []
+        self._pace = read_pace(problems, name, rate, concurrency, processes, auto="")
+        _http.check_base(name, "endpoint", endpoint, ca, problems)
         self._name = name
         self._configuration_set = configuration_set
         self._account = account
         self._ca = ca
         self._environ = None if environ is None else hidden(environ)
         self._clients = (http_client, async_http_client)
-        self._lock = ForkLock()
-        self._opened: _Door | None = None
         self._aws = AwsChain(
             backend=name,
             region=region,
@@ -110,6 +108,8 @@ class SesBackend:
             profile=profile,
             environ=environ,
         )
+        self._caller = SesCaller(name, self._aws, self._new_wire)
+        self._limits = self._pace.over(LIMITS)
 
     @classmethod
     @hushed
@@ -136,6 +136,9 @@ class SesBackend:
                 configuration_set=options.get("configuration_set"),
                 ca=options.get("ca"),
                 account=options.get("account"),
+                rate=options.get("rate"),
+                concurrency=options.get("concurrency"),
+                processes=options.get("processes"),
                 environ=settings.environ,
             )
         except ConfigError as error:
@@ -176,10 +179,16 @@ class SesBackend:
     @property
     def limits(self) -> Limits:
         """What SES can carry."""
-        return LIMITS
+        return self._limits
+
+    @property
+    def learns(self) -> bool:
+        """Whether SES is to be asked for the account's limits (``rate=auto``)."""
+        return self._pace.auto
 
     def __repr__(self) -> str:
-        where = self._opened.url if self._opened else self._aws.likely_region()
+        door = self._caller.opened
+        where = door.base if door else self._aws.likely_region()
         return f"<SesBackend {self._name} {where or 'region not known yet'}>"
 
     def refuses(self, message: Message, envelope: Envelope) -> str | None:
@@ -189,105 +198,70 @@ class SesBackend:
     def preview(self, message: Message, envelope: Envelope) -> str:
         """Show the request with its signature masked; asks nobody for keys."""
         try:
-            door = self._door()
+            door = self._caller.door()
         except DeliveryError as error:
             return f"SES cannot be used: {error}"
         keys = Keys("***", "***")
-        return _http.shown(self._request(door, self._body(message, envelope), keys))
+        call = self._call(message, envelope)
+        return _http.shown(self._caller.request(door, call, keys))
 
     def send(self, message: Message, envelope: Envelope, *, timeout: float) -> Receipt:
         """Make one attempt; see ``Backend.send``."""
-        end = time.monotonic() + timeout
-        door, body = self._door(), self._body(message, envelope)
-        keys = self._aws.keys()
-        try:
-            request = self._request(door, body, keys)
-            response = door.wire.post(request, timeout=end - time.monotonic())
-            return receipt(self._name, response, message, envelope, keys)
-        except UnavailableError as error:
-            self._forget(keys, error)
-            fresh = self._aws.keys()
-            if fresh == keys:
-                raise
-        request = self._request(door, body, fresh)
-        response = door.wire.post(request, timeout=end - time.monotonic())
-        return receipt(self._name, response, message, envelope, fresh)
+        return self._caller.ask(self._call(message, envelope), timeout)
 
     async def asend(
         self, message: Message, envelope: Envelope, *, timeout: float
     ) -> Receipt:
         """Make one attempt; see ``Backend.asend``."""
-        end = time.monotonic() + timeout
-        door = self._opened
-        if door is None:  # reads files, and botocore takes its time
-            door = await asyncio.to_thread(self._door)
-        body = self._body(message, envelope)
-        keys = await self._aws.akeys(timeout=end - time.monotonic())
-        try:
-            request = self._request(door, body, keys)
-            response = await door.wire.apost(request, timeout=end - time.monotonic())
-            return receipt(self._name, response, message, envelope, keys)
-        except UnavailableError as error:
-            self._forget(keys, error)
-            fresh = await self._aws.akeys(timeout=end - time.monotonic())
-            if fresh == keys:
-                raise
-        request = self._request(door, body, fresh)
-        response = await door.wire.apost(request, timeout=end - time.monotonic())
-        return receipt(self._name, response, message, envelope, fresh)
+        return await self._caller.aask(self._call(message, envelope), timeout)
+
+    def probe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Ask SES about the account (GetAccount); see ``Probing.probe``."""
+        return self._caller.ask(self._question(), timeout)
+
+    async def aprobe(self, *, timeout: float) -> tuple[Rate, ...]:
+        """Ask SES about the account (GetAccount); see ``Probing.aprobe``."""
+        return await self._caller.aask(self._question(), timeout)
+
+    def connections(self) -> tuple[int, int] | None:
+        """Give how many connections are in use and how many rest, if they are ours."""
+        door = self._caller.opened
+        return (0, 0) if door is None else door.wire.occupancy()
 
     def close(self) -> None:
         """Close the connections of ``send``."""
-        if self._opened is not None:
-            self._opened.wire.close()
+        if self._caller.opened is not None:
+            self._caller.opened.wire.close()
 
     async def aclose(self) -> None:
         """Close the connections of ``asend`` in the running event loop."""
-        if self._opened is not None:
-            await self._opened.wire.aclose()
+        if self._caller.opened is not None:
+            await self._caller.opened.wire.aclose()
 
-    def _body(self, message: Message, envelope: Envelope) -> bytes:
+    def _call(self, message: Message, envelope: Envelope) -> Call[Receipt]:
         body = request_body(
             message, envelope, configuration_set=self._configuration_set
         )
-        return _http.encoded(body)
 
-    def _request(self, door: _Door, body: bytes, keys: Keys) -> HttpRequest:
-        headers = sign(
-            door.url,
-            {"Content-Type": "application/json"},
-            body,
-            keys=keys,
-            region=door.region,
-            now=datetime.now(UTC),
-        )
-        return HttpRequest("POST", door.url, headers, body)
+        def read(response: HttpResponse, keys: Keys) -> Receipt:
+            return receipt(self._name, response, message, envelope, keys)
 
-    def _forget(self, keys: Keys, error: UnavailableError) -> None:
-        """Make room for new keys after an error that new keys can mend, else raise it."""
-        if error.code not in EXPIRED:
-            raise error
-        self._aws.forget(keys)
+        return Call("POST", _PATH, read, _http.encoded(body))
 
-    def _door(self) -> _Door:
-        """Find out, once, where requests go."""
-        if self._opened is None:
-            with self._lock.held():
-                if self._opened is None:
-                    self._opened = self._open()
-        return self._opened
+    def _question(self) -> Call[tuple[Rate, ...]]:
+        def read(response: HttpResponse, keys: Keys) -> tuple[Rate, ...]:
+            rates = account_rates(self._name, response, keys)
+            return self._pace.share(rates) if self._pace.auto else ()
 
-    def _open(self) -> _Door:
-        base = self._aws.endpoint()
-        problem = _http.plaintext_problem(base, "the endpoint for SES")
-        if problem is not None:
-            raise UnavailableError(problem, backend=self._name, phase="connect")
+        return Call("GET", PATH, read)
+
+    def _new_wire(self) -> HttpWire:
         client, async_client = self._clients
-        wire = HttpWire(
+        return HttpWire(
             backend=self._name,
             ca=self._ca or self._aws.ca_bundle(),
             environ=self._environ,
             client=client,
             async_client=async_client,
+            connections=self._limits.concurrency or CONNECTIONS,
         )
-        return _Door(base + _PATH, self._aws.region(), wire)

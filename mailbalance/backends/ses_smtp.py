@@ -17,7 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits
-from mailbalance.backends import _ses_tags
+from mailbalance.backends import _pace, _ses_tags
 from mailbalance.backends._ses_smtp_keys import TEMPORARY, from_environ, smtp_password
 from mailbalance.backends._ses_smtp_replies import REPLIES
 from mailbalance.backends._smtp import SmtpBackend
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mailbalance.config import BackendSettings
+    from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
 
 LIMITS = Limits(
@@ -51,7 +52,7 @@ LIMITS = Limits(
 #: SES ends a session that rests for about 10 s, and moves its hosts about.
 REUSE = Reuse(connections=8, messages=100, idle=8.0, age=300.0)
 
-OPTIONS = frozenset({"region", "tls", "configuration_set", "ca", "account"})
+OPTIONS = _pace.OPTIONS | {"region", "tls", "configuration_set", "ca", "account"}
 
 _REGION = re.compile(r"[a-z0-9-]+")
 _OK_ID = re.compile(r"Ok ([0-9A-Za-z-]+)")
@@ -78,13 +79,14 @@ class SesSmtpBackend(SmtpBackend):
         ca: Path of a PEM file to trust instead of the system's certificates; else
             ``AWS_CA_BUNDLE``, as boto3 has it.
         account: What quotas belong to.
+        rate: How fast to send, such as ``50/hour`` or ``14 recipients/s``.
+        concurrency: Messages at once.
+        processes: How many processes share these limits.
         environ: Replaces the environment of the process.
 
     Raises:
         ConfigError: With every problem found.
     """
-
-    limits = LIMITS
 
     @hushed
     def __init__(
@@ -102,9 +104,15 @@ class SesSmtpBackend(SmtpBackend):
         configuration_set: str | None = None,
         ca: str | None = None,
         account: str | None = None,
+        rate: str | None = None,
+        concurrency: Whole = None,
+        processes: Whole = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         problems = Problems(name)
+        pace = _pace.read_pace(problems, name, rate, concurrency, processes)
+        self.limits = pace.over(LIMITS)
+        self._reuse = replace(REUSE, connections=pace.at_once() or REUSE.connections)
         keys = problems.pair(access_key, secret_key, "access_key and secret_key")
         given = problems.pair(username, password, "user name and password")
         said = hidden(environ)
@@ -159,6 +167,9 @@ class SesSmtpBackend(SmtpBackend):
                 configuration_set=options.get("configuration_set"),
                 ca=options.get("ca"),
                 account=options.get("account"),
+                rate=options.get("rate"),
+                concurrency=options.get("concurrency"),
+                processes=options.get("processes"),
                 environ=settings.environ,
             )
         )
@@ -193,7 +204,7 @@ class SesSmtpBackend(SmtpBackend):
         """Give the region's server."""
         return self._made.server if self._made else self._server
 
-    def wire(self, message: Message) -> SmtpWire:
+    def wire(self, message: Message | None) -> SmtpWire:
         """Give the one wire; the first call may wait for botocore's chain.
 
         Raises:
@@ -204,11 +215,11 @@ class SesSmtpBackend(SmtpBackend):
             with self._lock.held():
                 if self._made is None:
                     self._made = SmtpWire(
-                        server, backend=self.name, rules=REPLIES, reuse=REUSE
+                        server, backend=self.name, rules=REPLIES, reuse=self._reuse
                     )
         return self._made
 
-    async def awire(self, message: Message, *, timeout: float) -> SmtpWire:
+    async def awire(self, message: Message | None, *, timeout: float) -> SmtpWire:
         """Do as ``wire`` does; what may block waits in a thread."""
         if self._made is not None or self._knows_all:
             return self.wire(message)

@@ -20,6 +20,7 @@ _OPEN = {
     "MAILBALANCE_TIMEOUT": "seconds for one send, every try included",
     "MAILBALANCE_MAX_ATTEMPTS": "tries for one message at most",
     "MAILBALANCE_UNKNOWN": "after a lost reply: raise, or retry (may deliver twice)",
+    "MAILBALANCE_PROCESSES": "processes that share the backends' rates and connections",
     "MAILBALANCE_TEMPLATES": "file: Mailtrap's UUID of each SES template with a twin",
     "MAILTRAP_STREAM": "Mailtrap's stream for messages that name none",
     "MAILTRAP_USE_SANDBOX": "1 sends to the Mailtrap Sandbox instead",

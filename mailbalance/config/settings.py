@@ -32,6 +32,9 @@ BUILT_IN = {
     "console": "console",
 }
 
+#: How many processes share the limits of every backend.
+PROCESSES = "MAILBALANCE_PROCESSES"
+
 _CHOICES = """\
 MAILBALANCE_SPLIT is not set, so there is nowhere to send to. Set one of:
   MAILBALANCE_SPLIT=ses=60,mailtrap=40   both providers by API, 60 % and 40 %
@@ -115,6 +118,16 @@ def _unknown(
     return "retry" if given == "retry" else "raise"
 
 
+def _shared(settings: BackendSettings, environ: Mapping[str, str]) -> BackendSettings:
+    """Let the backend know how many processes there are, unless its DSN says it."""
+    problems = Problems()
+    count = whole(environ, PROCESSES, problems)
+    if problems:
+        raise ConfigError(problems)
+    options = {"processes": str(count)} if count is not None else {}
+    return replace(settings, options=FrozenDict(options | dict(settings.options)))
+
+
 @hushed
 def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
     """Read the settings of one backend: its DSN if there is one, else what its name says.
@@ -134,7 +147,7 @@ def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
             f"unknown backend {name!r} in the split: {meant} built-in ones are "
             f"{', '.join(BUILT_IN)}; for any other name set {variable(name)}"
         )
-    settings = replace(settings, environ=hidden(environ))
+    settings = replace(_shared(settings, environ), environ=hidden(environ))
     if settings.kind.startswith("mailtrap"):
         return with_mailtrap_variables(settings, environ)
     return settings

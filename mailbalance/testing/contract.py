@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 import pytest
 
-from mailbalance.backend import Backend, Receipt
+from mailbalance.backend import Backend, Probing, Rate, Receipt
 from mailbalance.errors import (
     DeliveryError,
     RejectedError,
@@ -65,6 +65,24 @@ def by_asend(backend: Backend, message: Message) -> Receipt:
             await backend.aclose()
 
     return asyncio.run(attempt())
+
+
+def probe(backend: Backend, how: How) -> tuple[Rate, ...]:
+    """Probe a backend by ``probe`` or ``aprobe``, as ``how`` sends."""
+    if not isinstance(backend, Probing):
+        pytest.skip("it cannot be probed")
+    if how is by_send:
+        return backend.probe(timeout=TIMEOUT)
+    return asyncio.run(aprobe(backend))
+
+
+async def aprobe(backend: Backend) -> tuple[Rate, ...]:
+    """Probe a backend in an event loop."""
+    assert isinstance(backend, Probing)
+    try:
+        return await backend.aprobe(timeout=TIMEOUT)
+    finally:
+        await backend.aclose()
 
 
 class BackendContract:
@@ -176,6 +194,39 @@ class BackendContract:
 
         assert backend.refuses(message, Envelope.of(message)) is None
         assert self.received() == 0
+
+    def test_a_probe_sends_nothing_and_a_message_may_follow(self, how: How) -> None:
+        """What it tells are rates that can be kept."""
+        backend = self.backend("accepts")
+
+        rates = probe(backend, how)
+
+        assert self.received() == 0
+        assert all(rate.count > 0 and rate.period > 0 for rate in rates)
+        how(backend, note())
+        assert self.received() == 1
+
+    @pytest.mark.parametrize("scene", ["is gone", "loses replies", "throttles"])
+    def test_a_probe_that_fails_is_never_an_unknown_outcome(
+        self, scene: Scene, how: How
+    ) -> None:
+        """Nothing was sent, so nothing can be in doubt."""
+        backend = self.backend(scene)
+        failure: DeliveryError | None = None
+        try:
+            probe(backend, how)
+        except DeliveryError as error:
+            failure = error
+        finally:
+            backend.close()
+
+        assert self.received() == 0
+        if failure is not None:
+            assert failure.outcome == "not_accepted"
+            assert failure.backend == backend.name
+            assert self.secret not in f"{failure!r} {failure} {vars(failure)}"
+        else:
+            assert scene != "is gone"
 
     def test_many_threads_may_share_it(self) -> None:
         """Every message arrives once."""

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for one kind of request: a POST with a body and no query.
+"""AWS Signature Version 4 for requests without a query.
 
 What lives here: the pure calculation, checked byte for byte against botocore's signer.
 What must not: where keys come from (``wire/aws.py``), clocks (the time is passed in).
@@ -54,8 +54,9 @@ def sign(
     region: str,
     now: datetime,
     service: str = "ses",
+    method: str = "POST",
 ) -> dict[str, str]:
-    """Give the headers that make this POST a signed one.
+    """Give the headers that make this request a signed one.
 
     Args:
         url: Where it goes; without a query.
@@ -65,6 +66,7 @@ def sign(
         region: The region the endpoint belongs to.
         now: The time, in UTC; the server accepts about five minutes either way.
         service: The signing name of the service.
+        method: The request's method.
 
     Returns:
         ``headers`` with ``Host``, ``X-Amz-Date``, ``Authorization`` and, for temporary
@@ -79,7 +81,7 @@ def sign(
     names = ";".join(name for name, _ in lines)
     block = "".join(f"{name}:{value}\n" for name, value in lines)
     digest = sha256(body).hexdigest()
-    canonical = f"POST\n{path}\n\n{block}\n{names}\n{digest}".encode()
+    canonical = f"{method}\n{path}\n\n{block}\n{names}\n{digest}".encode()
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical).hexdigest()}"
     key = _signing_key(keys.secret_key, stamp[:8], region, service)

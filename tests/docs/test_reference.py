@@ -14,11 +14,19 @@ import typer
 
 import mailbalance
 from mailbalance import errors
-from mailbalance.backends import mailtrap, mailtrap_smtp, ses, ses_smtp
+from mailbalance.backends import (
+    _mailtrap_pace,
+    _pace,
+    mailtrap,
+    mailtrap_smtp,
+    ses,
+    ses_smtp,
+)
 from mailbalance.cli.app import app
 from mailbalance.cli.output import Code
 from mailbalance.cli.variables import _MASKED, _OPEN
 from mailbalance.config.dsn import SCHEMES
+from mailbalance.config.rates import parse_rates
 from mailbalance.config.settings import BUILT_IN
 from mailbalance.message import Address, Attachment, Message
 from mailbalance.options import MailtrapOptions, SesOptions
@@ -44,8 +52,8 @@ OPTIONS = {
     "ses+smtp": ses_smtp.OPTIONS,
     "mailtrap+api": mailtrap.OPTIONS,
     "mailtrap+smtp": mailtrap_smtp.OPTIONS,
-    "memory": frozenset[str](),
-    "console": frozenset[str](),
+    "memory": _pace.OPTIONS,
+    "console": _pace.OPTIONS,
 }
 PAGES_OF = {
     "ses+api": "ses.md",
@@ -209,11 +217,26 @@ def test_the_limits_are_those_of_the_backends() -> None:
 
     assert set(listed) == set(built)
     for name, module in built.items():
-        size, recipients, checked = listed[name]
+        size, recipients, _, _, checked = listed[name]
         limits = module.LIMITS
         assert int(size.replace(",", "")) == limits.size, name
         assert int(recipients.replace(",", "")) == limits.recipients, name
         assert date.fromisoformat(checked) == limits.checked, name
+
+
+def test_the_published_rates_are_those_of_the_backends() -> None:
+    listed = {row[0].strip("`"): row[3:] for row in rows(LIMITS)}
+    api, smtp = _mailtrap_pace.API, _mailtrap_pace.SMTP
+
+    rate, _, read = listed["mailtrap"]
+    _, connections, read_smtp = listed["mailtrap-smtp"]
+
+    assert parse_rates(rate).rates == api.rates
+    assert int(connections) == smtp.concurrency
+    assert {date.fromisoformat(each) for each in (read, read_smtp)} == {
+        api.checked,
+        smtp.checked,
+    }
 
 
 def test_every_dependency_is_explained() -> None:

@@ -156,6 +156,17 @@ def test_too_many_recipients_are_rejected(how, ses, sent):
         how(ses, note(to=many))
 
 
+def test_a_server_that_cannot_say_what_is_asked_is_alive(endpoint, sent):
+    environ = {**KEYS, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_SESV2": endpoint}
+    ses = SesBackend(environ=environ, rate="auto")
+
+    found = ses.probe(timeout=10)  # moto has no GetAccount (5.2, 2026-11)
+    ses.close()
+
+    assert found == ()
+    assert not sent
+
+
 def test_the_keys_of_a_role_are_asked_for(how, endpoint, sent, tmp_path):
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text(

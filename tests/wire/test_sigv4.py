@@ -41,8 +41,8 @@ _keys = st.builds(
 )
 
 
-def _botocores(url, headers, body, keys, region, now):
-    request = AWSRequest("POST", url, headers, body)
+def _botocores(url, headers, body, keys, region, now, method="POST"):
+    request = AWSRequest(method, url, headers, body)
     credentials = Credentials(keys.access_key, keys.secret_key, keys.token)
     with mock.patch("botocore.auth.get_current_datetime", return_value=now):
         SigV4Auth(credentials, "ses", region).add_auth(request)
@@ -65,6 +65,15 @@ def test_every_header_is_what_botocore_writes(
     ours = sign(url, headers, body, keys=keys, region=region, now=now)
 
     theirs = _botocores(url, headers, body, keys, region, now)
+    assert {name: ours[name] for name in theirs} == theirs
+    assert set(ours) - set(theirs) == {"Host"}
+
+
+@given(url=_urls, keys=_keys, region=_word, now=_times)
+def test_a_get_without_a_body_is_signed_as_botocore_signs_it(url, keys, region, now):
+    ours = sign(url, {}, b"", method="GET", keys=keys, region=region, now=now)
+
+    theirs = _botocores(url, {}, b"", keys, region, now, "GET")
     assert {name: ours[name] for name in theirs} == theirs
     assert set(ours) - set(theirs) == {"Host"}
 

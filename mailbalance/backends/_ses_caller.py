@@ -1,0 +1,151 @@
+"""Calls of SES's v2 API: signed, with keys fetched anew once when they have expired.
+
+What lives here: ``Call``, and ``SesCaller``, which joins endpoint, keys, signature and
+wire. What must not: what a call says or what its reply means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from mailbalance.backends import _http
+from mailbalance.backends._ses_errors import EXPIRED
+from mailbalance.errors import UnavailableError
+from mailbalance.fork_lock import ForkLock
+from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
+from mailbalance.wire.sigv4 import Keys, sign
+
+if TYPE_CHECKING:
+    from mailbalance.wire.aws import AwsChain
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call.
+
+    Attributes:
+        method: ``POST`` for what sends mail, ``GET`` for what commits nothing.
+        path: Its path.
+        read: Makes a value of the reply, or raises.
+        body: The exact bytes of its body.
+    """
+
+    method: Literal["POST", "GET"]
+    path: str
+    read: Callable[[HttpResponse, Keys], T] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where requests go, once that is known."""
+
+    base: str
+    region: str
+    wire: HttpWire
+
+
+class SesCaller:
+    """Makes calls in the name of one backend.
+
+    Args:
+        backend: The name that errors carry.
+        aws: Knows keys, region and endpoint.
+        new_wire: Makes the wire when the first call needs it.
+    """
+
+    def __init__(
+        self, backend: str, aws: AwsChain, new_wire: Callable[[], HttpWire]
+    ) -> None:
+        self._backend = backend
+        self._aws = aws
+        self._new_wire = new_wire
+        self._lock = ForkLock()
+        self.opened: Door | None = None
+
+    def door(self) -> Door:
+        """Find out, once, where requests go.
+
+        Raises:
+            UnavailableError: When that is not configured, or not to be used.
+        """
+        if self.opened is None:
+            with self._lock.held():
+                if self.opened is None:
+                    self.opened = self._open()
+        return self.opened
+
+    def ask(self, call: Call[T], timeout: float) -> T:
+        """Make a call.
+
+        Raises:
+            DeliveryError: As the wire does, or as ``call.read`` judges.
+        """
+        end = time.monotonic() + timeout
+        door, keys = self.door(), self._aws.keys()
+        hand_over = door.wire.get if call.method == "GET" else door.wire.post
+        try:
+            request = self.request(door, call, keys)
+            return call.read(hand_over(request, timeout=end - time.monotonic()), keys)
+        except UnavailableError as error:
+            self._forget(keys, error)
+            fresh = self._aws.keys()
+            if fresh == keys:
+                raise
+        request = self.request(door, call, fresh)
+        return call.read(hand_over(request, timeout=end - time.monotonic()), fresh)
+
+    async def aask(self, call: Call[T], timeout: float) -> T:
+        """Do as ``ask`` does, without blocking the event loop."""
+        end = time.monotonic() + timeout
+        door = self.opened
+        if door is None:  # reads files, and botocore takes its time
+            door = await asyncio.to_thread(self.door)
+        hand_over = door.wire.aget if call.method == "GET" else door.wire.apost
+        keys = await self._aws.akeys(timeout=end - time.monotonic())
+        try:
+            request = self.request(door, call, keys)
+            reply = await hand_over(request, timeout=end - time.monotonic())
+            return call.read(reply, keys)
+        except UnavailableError as error:
+            self._forget(keys, error)
+            fresh = await self._aws.akeys(timeout=end - time.monotonic())
+            if fresh == keys:
+                raise
+        request = self.request(door, call, fresh)
+        reply = await hand_over(request, timeout=end - time.monotonic())
+        return call.read(reply, fresh)
+
+    def request(self, door: Door, call: Call[T], keys: Keys) -> HttpRequest:
+        """Give the signed request of a call."""
+        url = door.base + call.path
+        headers = sign(
+            url,
+            {"Content-Type": "application/json"} if call.body else {},
+            call.body,
+            method=call.method,
+            keys=keys,
+            region=door.region,
+            now=datetime.now(UTC),
+        )
+        return HttpRequest(call.method, url, headers, call.body)
+
+    def _forget(self, keys: Keys, error: UnavailableError) -> None:
+        """Make room for new keys after an error that new keys can mend, else raise it."""
+        if error.code not in EXPIRED:
+            raise error
+        self._aws.forget(keys)
+
+    def _open(self) -> Door:
+        base = self._aws.endpoint()
+        problem = _http.plaintext_problem(base, "the endpoint for SES")
+        if problem is not None:
+            raise UnavailableError(problem, backend=self._backend, phase="connect")
+        return Door(base, self._aws.region(), self._new_wire())
