@@ -115,6 +115,10 @@ class Job:
         Args:
             answer: What the try under way came to; ``None`` between two tries.
         """
+        if answer is None and not self._attempts:
+            self.steps.close()
+            self.failed(TransientError("cancelled before a try", phase="cancelled"))
+            return
         end: Try | Receipt | DeliveryError
         try:
             end = self.steps.send(CallerGone(answer))
@@ -186,17 +190,17 @@ class Job:
 
     def accepted(self, receipt: Receipt) -> None:
         """Tell of a message that was accepted."""
-        events.tell(self._observers, events.Accepted(self._message.key, receipt))
         self.over(receipt)
+        events.tell(self._observers, events.Accepted(self._message.key, receipt))
 
     def failed(self, error: DeliveryError) -> None:
         """Tell of a message that was not accepted, or nobody can know."""
         stamp = self._message.stamp()
         message_id = error.message_id = stamp.message_id
         error.mailbalance_id = stamp.id
+        self.over(error)
         told = events.GaveUp(self._message.key, message_id, error)
         events.tell(self._observers, told)
-        self.over(error)
 
     def _can_carry(self, backend: Backend, recipients: tuple[str, ...]) -> bool:
         return backend.refuses(self._message, self.envelope(recipients)) is None

@@ -89,6 +89,7 @@ class _Sending:
         self._message = message
         self._via = via
         self._gone = self._may_stop = False
+        self._over: asyncio.Future[None] | None = None
         self.claiming = Claiming(message, envelope, mailer.policy, mailer.timing.clock)
 
     def hands(self) -> Hands:
@@ -122,7 +123,13 @@ class _Sending:
     def _begin(self, envelope: Envelope) -> Job:
         job = self._mailer.begin(self._message, via=self._via, envelope=envelope)
         self.claiming.attempts = job.attempts
+        job.over = self._hear
         return job
+
+    def _hear(self, end: Answer | None) -> None:
+        self.claiming.heard = self.claiming.heard or end  # the first word counts
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
     def _deliver(self, envelope: Envelope) -> Receipt:
         return self._mailer.finish(self._begin(envelope))
@@ -131,13 +138,12 @@ class _Sending:
         """Send it; when that is stopped, wait for the attempt under way to end."""
         self._must_be_wanted()
         job = self._begin(envelope)
-        over: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-        job.over = lambda end: None if over.done() else over.set_result(end)
+        self._over = asyncio.get_running_loop().create_future()
         self._may_stop = True
         try:
             return await self._mailer.afinish(job)
         except asyncio.CancelledError:
-            return await self._end_of_attempt(over)
+            return await self._end_of_attempt(self._over)
         finally:
             self._may_stop = False
 
@@ -153,7 +159,7 @@ class _Sending:
         if self._gone:
             raise asyncio.CancelledError
 
-    async def _end_of_attempt(self, over: asyncio.Future[Answer | None]) -> Receipt:
+    async def _end_of_attempt(self, over: asyncio.Future[None]) -> Receipt:
         """Wait for it, also while the event loop is ending and cancels every task."""
         self._may_stop = False
         clock, left = self._mailer.timing.clock, self._mailer.policy.timeout
@@ -165,7 +171,7 @@ class _Sending:
                 left = ends - clock()
             else:
                 break
-        end = over.result() if over.done() else None
+        end = self.claiming.heard
         if end is None:
             raise self.claiming.unknown("the attempt never told its end", "send")
         if isinstance(end, DeliveryError):
