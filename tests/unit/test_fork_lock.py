@@ -115,7 +115,8 @@ def test_a_fork_inside_leaves_the_lock_usable_on_both_sides():
 
 def ses():
     backend = SesBackend(region="eu-west-1", access_key="AK", secret_key="SK")
-    return backend._lock, lambda: backend.preview(MESSAGE, Envelope.of(MESSAGE))
+    lock = backend._caller._lock
+    return lock, lambda: backend.preview(MESSAGE, Envelope.of(MESSAGE))
 
 
 def ses_smtp():
