@@ -43,7 +43,7 @@ class BackendSettings:
     port: int | None = None
     user: str | None = None
     secret: SecretStr | None = field(default=None, repr=False)
-    options: Mapping[str, str] = FrozenDict()
+    options: Mapping[str, str] = field(default=FrozenDict(), repr=False)
     environ: Mapping[str, str] | None = field(default=None, repr=False)
     idle: bool = False
 

@@ -71,8 +71,8 @@ class HttpResponse:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class Exchange:
@@ -257,8 +257,8 @@ class Reply:
     """A reply as it comes in."""
 
     status: int
-    headers: dict[str, str]
-    body: bytearray = field(default_factory=bytearray)
+    headers: dict[str, str] = field(repr=False)
+    body: bytearray = field(default_factory=bytearray, repr=False)
     fault: str = ""
 
     def take(self, chunk: bytes) -> bool:

@@ -62,7 +62,7 @@ def _settings(environ: Mapping[str, str]) -> dict[str, str]:
             if not found_at or rest or (name.lower() == name) is not lower:
                 continue
             if value:
-                found[scheme] = Secret(value)
+                found[scheme] = value if scheme == "no" else Secret(value)
             else:
                 found.pop(scheme, None)
     return found
