@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.utils import make_msgid
 
 import pytest
-from tenacity import wait_none
+from tenacity import stop_after_attempt, wait_none
 
 from mailbalance import (
     Accepted,
@@ -196,10 +196,9 @@ def test_a_mime_message_written_anew_is_the_same_content(send, more):
     "kind", [RejectedError, ThrottledError, TransientError, UnavailableError]
 )
 def test_what_was_not_accepted_may_be_sent_again(send, kind):
-    mailer = one(*[kind("no")] * 5, policy=RetryPolicy(**ONCE))
+    mailer = one(kind("no"), policy=RetryPolicy(**ONCE, stop=stop_after_attempt(1)))
     with pytest.raises(kind):
-        send(mailer, **NOTE, via="only")
-    mailer.backends["only"]._answers.clear()
+        send(mailer, **NOTE)
     assert not known(mailer)
 
     again = one(keys=mailer.keys)
