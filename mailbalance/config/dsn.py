@@ -7,6 +7,7 @@ host. What must not: what an option means; the backend knows.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
@@ -34,7 +35,9 @@ _SPELLINGS = {"inboxId": "sandbox_id", "inbox_id": "sandbox_id"}
 #: Options that are never shown.
 _SECRET = frozenset({"session_token"})
 
-_ENCODE = "percent-encode reserved characters in it: / is %2F, @ is %40, : is %3A"
+_ENCODE = (
+    "percent-encode reserved characters in it: / is %2F, ? is %3F, @ is %40, : is %3A"
+)
 
 
 @hushed
@@ -58,6 +61,8 @@ def parse_dsn(dsn: str, *, name: str, source: str | None = None) -> BackendSetti
         port = url.port
     except ValueError:
         raise ConfigError(f"{source}: this is no URL; {_ENCODE}") from None
+    if "@" in url.query and "@" not in url.netloc:
+        raise ConfigError(f"{source}: there is an @ after the ? only; {_ENCODE}")
     kind, implied = SCHEMES[scheme]
     options = implied | _options(url, source)
     problems = _problems(url, options, scheme, source)
@@ -112,7 +117,7 @@ def _problems(
 def _port(text: str, given: int | None, source: str) -> tuple[int | None, list[str]]:
     if given is not None:
         return given, [f"{source}: two ports, host:port and ?port=; give one"]
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+    if not (re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) < 65536):
         return None, [f"{source}: ?port= is no port; it is a number from 1 to 65535"]
     return int(text), []
 

@@ -68,9 +68,11 @@ def test_a_scheme_says_the_kind_and_what_it_implies(dsn, kind, options):
         ("mailtrap+smtp://TOKEN@", "no host"),
         ("mailtrap+smtp://TOK/EN@default", "percent-encode"),
         ("ses+api://KEY:SEC/RET@default", "percent-encode"),
+        ("mailtrap+api://TOK?EN@default", "after the . only; percent-encode"),
         ("mailtrap+smtp://T@h:99999", "percent-encode"),
         ("mailtrap+smtp://T@h:25?port=587", "two ports"),
         ("mailtrap+smtp://T@h?port=x", "no port"),
+        (f"mailtrap+smtp://T@h?port={'9' * 5000}", "no port"),
         ("mailtrap+smtp://T@h?port=587&port=25", "twice"),
         ("mailtrap+sandbox://T@default", "sandbox_id"),
         ("mailtrap+smtp://T@h?tls=%0d%0aX", "control character"),
@@ -86,7 +88,9 @@ def test_each_mistake_in_a_dsn_names_the_variable_and_the_fix(dsn, said):
 def test_a_secret_is_in_no_error_and_no_repr():
     settings, _ = read("mailtrap+smtp://CANARY@default")
 
-    with pytest.raises(ConfigError) as caught:
-        read("mailtrap+smtp://CANARY/x@default?port=x")
+    for wrong in ("CANARY/x@default?port=x", "x?CANARY@default"):
+        with pytest.raises(ConfigError) as caught:
+            read(f"mailtrap+smtp://{wrong}")
 
-    assert "CANARY" not in repr(settings) + str(caught.value) + repr(caught.value)
+        assert "CANARY" not in str(caught.value) + repr(caught.value)
+    assert "CANARY" not in repr(settings)
