@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from mailbalance.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,7 +48,7 @@ class Keys:
 def sign(
     url: str,
     headers: Mapping[str, str],
-    body: bytes,
+    body: bytes | tuple[bytes, ...],
     *,
     keys: Keys,
     region: str,
@@ -61,7 +61,7 @@ def sign(
     Args:
         url: Where it goes; without a query.
         headers: Headers to put under the signature, besides those that are added.
-        body: The exact bytes of the body.
+        body: The exact bytes of the body, in pieces if it is large.
         keys: What to sign with.
         region: The region the endpoint belongs to.
         now: The time, in UTC; the server accepts about five minutes either way.
@@ -72,25 +72,70 @@ def sign(
         ``headers`` with ``Host``, ``X-Amz-Date``, ``Authorization`` and, for temporary
         credentials, ``X-Amz-Security-Token``.
     """
+    given = tuple(headers.items())
+    form = _form(
+        method, url, given, keys, region, service, _stamp(int(now.timestamp()))
+    )
+    digest = sha256()
+    for piece in (body,) if isinstance(body, bytes) else body:
+        digest.update(piece)
+    canonical = form.canonical + digest.hexdigest().encode()
+    to_sign = form.to_sign + sha256(canonical).hexdigest().encode()
+    signature = hmac.digest(form.key, to_sign, "sha256").hex()
+    return {**form.headers, "Authorization": form.authorization + signature}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """All of a signature that does not depend on the body; it serves for one second.
+
+    Attributes:
+        headers: The headers under the signature.
+        canonical: The canonical request up to the body's hash.
+        to_sign: What is signed, up to the canonical request's hash.
+        key: What it is signed with.
+        authorization: The header's value up to the signature.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    canonical: bytes = field(repr=False)
+    to_sign: bytes
+    key: bytes = field(repr=False)
+    authorization: str = field(repr=False)
+
+
+# A busy sender signs hundreds of times in a second; a few serve several accounts.
+@lru_cache(maxsize=8)
+def _form(
+    method: str,
+    url: str,
+    headers: tuple[tuple[str, str], ...],
+    keys: Keys,
+    region: str,
+    service: str,
+    stamp: str,
+) -> _Form:
     host, path = _target(url)
-    stamp = now.strftime("%Y%m%dT%H%M%SZ")
-    signed = {"Host": host, **headers, "X-Amz-Date": stamp}
+    signed = {"Host": host, **dict(headers), "X-Amz-Date": stamp}
     if keys.token:
         signed["X-Amz-Security-Token"] = keys.token
     lines = sorted((name.lower(), " ".join(v.split())) for name, v in signed.items())
     names = ";".join(name for name, _ in lines)
     block = "".join(f"{name}:{value}\n" for name, value in lines)
-    digest = sha256(body).hexdigest()
-    canonical = f"{method}\n{path}\n\n{block}\n{names}\n{digest}".encode()
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical).hexdigest()}"
-    key = _signing_key(keys.secret_key, stamp[:8], region, service)
-    signature = hmac.new(key, to_sign.encode(), sha256).hexdigest()
-    signed["Authorization"] = (
-        f"{_ALGORITHM} Credential={keys.access_key}/{scope}, "
-        f"SignedHeaders={names}, Signature={signature}"
+    return _Form(
+        headers=signed,
+        canonical=f"{method}\n{path}\n\n{block}\n{names}\n".encode(),
+        to_sign=f"{_ALGORITHM}\n{stamp}\n{scope}\n".encode(),
+        key=_signing_key(keys.secret_key, stamp[:8], region, service),
+        authorization=f"{_ALGORITHM} Credential={keys.access_key}/{scope}, "
+        f"SignedHeaders={names}, Signature=",
     )
-    return signed
+
+
+@lru_cache(maxsize=8)
+def _stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 # A key serves a whole day and region; a few cover rotation and several accounts.
