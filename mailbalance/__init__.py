@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mailbalance.backends.ses_smtp import SesSmtpBackend
     from mailbalance.default import asend, send
     from mailbalance.errors import (
+        ClosedError,
         ConfigError,
         DeliveryError,
         KeyConflictError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from mailbalance.message import Address, Attachment, Envelope, Message
     from mailbalance.retry import RetryPolicy
     from mailbalance.routing import BackendStatus, RateStatus, Route, Share
+    from mailbalance.stopping import Stopping, stop_on
 
 __version__ = "0.1.0"
 
@@ -58,6 +60,7 @@ _HOMES = {
     "mailbalance.default": ("asend", "send"),
     "mailbalance.retry": ("RetryPolicy",),
     "mailbalance.errors": (
+        "ClosedError",
         "ConfigError",
         "DeliveryError",
         "KeyConflictError",
@@ -82,6 +85,7 @@ _HOMES = {
     "mailbalance.mailer": ("Mailer",),
     "mailbalance.message": ("Address", "Attachment", "Envelope", "Message"),
     "mailbalance.routing": ("BackendStatus", "RateStatus", "Route", "Share"),
+    "mailbalance.stopping": ("Stopping", "stop_on"),
 }
 #: Modules that people reach as attributes.
 _MODULES = frozenset({"dropin", "sandbox", "testing"})
@@ -95,6 +99,7 @@ __all__ = [
     "Attempted",
     "Backend",
     "BackendStatus",
+    "ClosedError",
     "ConfigError",
     "ConsoleBackend",
     "DeliveryError",
@@ -123,6 +128,7 @@ __all__ = [
     "SesBackend",
     "SesSmtpBackend",
     "Share",
+    "Stopping",
     "ThrottledError",
     "TransientError",
     "UnavailableError",
@@ -130,6 +136,7 @@ __all__ = [
     "UnsuitableError",
     "asend",
     "send",
+    "stop_on",
 ]
 
 

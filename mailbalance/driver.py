@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from mailbalance import events
 from mailbalance.backend import Attempt, Backend, Probing, Receipt, Try
 from mailbalance.delivery import Answer, CallerGone, plan
-from mailbalance.errors import DeliveryError, TransientError
+from mailbalance.errors import (
+    DeliveryError,
+    MailError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from mailbalance.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -201,6 +206,20 @@ class Job:
         self.over(error)
         told = events.GaveUp(self._message.key, message_id, error)
         events.tell(self._observers, told)
+
+    def broken_off(self, error: BaseException) -> None:
+        """Tell of a message whose send something from outside has ended.
+
+        A signal's handler may raise in the middle of it. Only a mistake of ours or the
+        caller's, found before anything was handed over, leaves the outcome known.
+        """
+        outcomes = [attempt.outcome for attempt in self._attempts]
+        known = isinstance(error, MailError) and "unknown" not in outcomes
+        if known or outcomes[-1:] == ["accepted"]:
+            return
+        why = f"broken off by {type(error).__name__}"
+        attempts = tuple(self._attempts)
+        self.failed(UnknownOutcomeError(why, phase="send", attempts=attempts))
 
     def _can_carry(self, backend: Backend, recipients: tuple[str, ...]) -> bool:
         return backend.refuses(self._message, self.envelope(recipients)) is None

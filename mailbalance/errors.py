@@ -8,6 +8,7 @@ detects an error; that is the work of ``wire`` and ``backends``.
 
     MailError
     ├── ConfigError          the configuration is wrong; nothing was sent
+    ├── ClosedError          the mailer takes no more messages; nothing was sent
     ├── MessageError         the message is wrong; nothing was sent
     │   └── KeyConflictError     its key was used for another message
     └── DeliveryError        an attempt was made
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mailbalance.backend import Attempt, Refusal
 
 __all__ = [
+    "ClosedError",
     "ConfigError",
     "DeliveryError",
     "KeyConflictError",
@@ -90,6 +92,13 @@ class KeyConflictError(MessageError):
     """The message's key was used for a message with other content; raised before any I/O.
 
     As a ``MessageError`` it is a mistake of the program, and sending again will not help.
+    """
+
+
+class ClosedError(MailError):
+    """The mailer was closed, or its process is stopping; nothing was sent.
+
+    The message is still the caller's: put it back where it came from.
     """
 
 

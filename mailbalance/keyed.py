@@ -83,7 +83,7 @@ class _Sending:
         via: str | None,
         envelope: Envelope | None,
     ) -> None:
-        mailer._under_way.must_be_open()
+        mailer.under_way.must_be_open()
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
         self._mailer = mailer
         self._message = message
@@ -110,13 +110,13 @@ class _Sending:
         A question to the store is never broken off: nobody would know its answer.
         """
         self._gone = True
-        self._mailer._detached.add(task)
+        self._mailer.under_way.detached.add(task)
         task.add_done_callback(self._heard)
         if self._may_stop:
             task.cancel()
 
     def _heard(self, task: asyncio.Task[Receipt]) -> None:
-        self._mailer._detached.discard(task)
+        self._mailer.under_way.detached.discard(task)
         if not task.cancelled():
             task.exception()  # the observers were told; nobody else is left to hear it
 

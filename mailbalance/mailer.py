@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mailbalance.backend import Receipt
-    from mailbalance.driver import Detached
     from mailbalance.routing import StandIns, Unit
 
 
@@ -94,8 +93,7 @@ class Mailer(Oversight):
         self.traffic = Traffic(partial(events.tell, self.observers))
         self.timing = timing or Timing()
         self.keys = MemoryKeys() if keys is None else keys
-        self._detached: Detached = set()
-        self._under_way = UnderWay()
+        self.under_way = UnderWay(self.policy.timeout)
 
     @classmethod
     @hushed
@@ -217,17 +215,14 @@ class Mailer(Oversight):
         Blocks for at most about ``policy.timeout`` seconds: cutting a message off in the
         middle would leave its outcome unknown.
         """
-        self._under_way.close(self.policy.timeout)
+        self.under_way.close(self.policy.timeout)
         for backend in self.backends.values():
             backend.close()
 
     async def aclose(self) -> None:
         """Do as ``close`` does, for this event loop; detached attempts included."""
-        self._under_way.closed = True
-        loop = asyncio.get_running_loop()
-        ends: list[asyncio.Future[Any]] = list(self._under_way.ends())
-        ends += [task for task in self._detached if task.get_loop() is loop]
-        if ends:
+        self.under_way.shut()
+        if ends := self.under_way.ends():
             await asyncio.wait(ends, timeout=self.policy.timeout)
         for backend in self.backends.values():
             await backend.aclose()
@@ -269,7 +264,7 @@ class Mailer(Oversight):
         routed before the first is sent. ``stand_ins`` are backends that act for this
         message in place of those of the same name.
         """
-        self._under_way.must_be_open()
+        self.under_way.must_be_open()
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
         route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
         return Job(
@@ -280,32 +275,35 @@ class Mailer(Oversight):
             router=self.router,
             traffic=self.traffic,
             observers=self.observers,
-            detached=self._detached,
+            detached=self.under_way.detached,
             clock=self.timing.clock,
         )
 
     def finish(self, job: Job) -> Receipt:
         """Send what was begun, and wait; raises what ``send`` raises."""
-        self._under_way.begin(job)
+        self.under_way.begin(job)
         try:
             receipt = run(job, self.timing.sleep)
+            job.accepted(receipt)
         except DeliveryError as error:
             job.failed(error)
             raise
+        except BaseException as error:
+            job.broken_off(error)
+            raise
         finally:
-            self._under_way.end(job)
-        job.accepted(receipt)
+            self.under_way.end(job)
         return receipt
 
     async def afinish(self, job: Job) -> Receipt:
         """Do as ``finish`` does, without blocking the event loop."""
-        self._under_way.abegin(job)
+        self.under_way.abegin(job)
         try:
             receipt = await arun(job, self.timing.asleep)
+            job.accepted(receipt)
         except DeliveryError as error:
             job.failed(error)
             raise
         finally:
-            self._under_way.aend(job)
-        job.accepted(receipt)
+            self.under_way.aend(job)
         return receipt
