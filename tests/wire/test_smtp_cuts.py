@@ -13,10 +13,10 @@ from mailbalance.wire.smtp.blocking import SocketLine
 from mailbalance.wire.smtp.commands import Mail
 from mailbalance.wire.smtp.looped import TransportLine
 from mailbalance.wire.smtp.transaction import Transaction
-from tests.wire.smtp_cuts import How, figures
+from tests.wire.cutting import How
+from tests.wire.smtp_cuts import figures
 
 
-@pytest.mark.parametrize("how", ["sync", "async"])
 def test_a_sample_of_all_cuts_makes_no_verdict_that_the_server_would_deny(
     how: How,
 ) -> None:
@@ -25,7 +25,6 @@ def test_a_sample_of_all_cuts_makes_no_verdict_that_the_server_would_deny(
 
 @pytest.mark.proof
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("how", ["sync", "async"])
 def test_no_cut_at_any_byte_makes_a_verdict_that_the_server_would_deny(
     how: How,
 ) -> None:
@@ -36,7 +35,7 @@ def test_no_cut_at_any_byte_makes_a_verdict_that_the_server_would_deny(
 
 
 def lost_replies_count_as_refusals(patch: pytest.MonkeyPatch) -> None:
-    def judged(self: Transaction, detail: str) -> TransientError:
+    def judged(self: Transaction, detail: str, *_: object) -> TransientError:
         return TransientError(detail, phase="dot")
 
     patch.setattr(Transaction, "_unknown", judged)
@@ -78,7 +77,6 @@ def connections_are_forgotten_unclosed(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize(
     ("fault", "seen"),
     [

@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 JUNK = b"\x16\x03junk\r\n"
 
@@ -60,6 +60,11 @@ class Line:
         self._held = bytearray()
         if cut and (cut.direction, cut.at) == ("up", 0):
             self._strike(b"")
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes nothing now."""
+        return self._away == "blocked"
 
     def take(self, data: bytes) -> int:
         """Take what the client writes; say how much of it."""
@@ -186,6 +191,7 @@ class Network:
     cuts: dict[int, Cut] = field(default_factory=dict)
     now: float = 1000.0
     lines: list[Line] = field(default_factory=list)
+    sockets: dict[int, Any] = field(default_factory=dict)
     calls: int = 0
     at_call: Callable[[int, str, Literal["before", "after"]], None] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import select
 import socket
 import sys
 import time
@@ -17,10 +18,12 @@ from mailbalance.wire import tls
 from mailbalance.wire.http import wire as http_wire
 from mailbalance.wire.smtp import wire as smtp_wire
 from tests.wire.memory.line import Network
-from tests.wire.memory.sockets import MemorySocket, MemoryTls
+from tests.wire.memory.sockets import MemoryPoll, MemorySocket, MemoryTls
 
 #: Modules that reach for sockets, imported here so that none is late.
 _LATE = (
+    "mailbalance.wire.http.direct.blocking_pool",
+    "mailbalance.wire.http.direct.looped_pool",
     "mailbalance.wire.http.sockets",
     "mailbalance.wire.http.streams",
     "mailbalance.wire.smtp.blocking_pool",
@@ -42,15 +45,16 @@ def installed() -> Iterator[Place]:
     """Run everything below on memory; give the place to put a network into."""
     place = Place()
     place.network = Network(lambda: None)  # type: ignore[arg-type,return-value]
-    context, real = MemoryTls(), tls.client_context
+    context, verified = MemoryTls(), tls.client_context
     with pytest.MonkeyPatch.context() as patch:
         for name in _LATE:
             __import__(name)
-        shim = _shim(place)
+        shims = {"socket": (socket, _shim(place)), "select": (select, _polling(place))}
         for module in _wires():
-            if getattr(module, "socket", None) is socket:
-                patch.setattr(module, "socket", shim)
-            if getattr(module, "client_context", None) is real:
+            for name, (real, shim) in shims.items():
+                if getattr(module, name, None) is real:
+                    patch.setattr(module, name, shim)
+            if getattr(module, "client_context", None) is verified:
                 patch.setattr(module, "client_context", lambda _ca=None: context)
         _on_our_clock(patch, place)
         yield place
@@ -69,6 +73,13 @@ def _wires() -> list[ModuleType]:
         for name, module in sys.modules.items()
         if name.startswith("mailbalance.") and module is not None
     ]
+
+
+def _polling(place: Place) -> Any:
+    """Give what stands for the select module."""
+    shim = SimpleNamespace(**vars(select))
+    shim.poll = lambda: MemoryPoll(lambda: place.network)
+    return shim
 
 
 def _shim(place: Place) -> Any:

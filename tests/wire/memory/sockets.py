@@ -6,9 +6,9 @@ are said before it and which after.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
+import itertools
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from tests.wire.memory.line import Line, Network
 
 CLIENT_HELLO, SERVER_HELLO = b"\x16hello\x00", b"\x16hallo\x00"
+
+_NUMBERS = itertools.count(1_000_000)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,12 +48,20 @@ class MemorySocket:
         self.network = network
         self.line: Line | None = None
         self._timeout: float | None = None
-        self._signal: int | None = None
+        self._number = next(_NUMBERS)
+        network.sockets[self._number] = self
         self._closed = False
 
     @system_call
     def connect(self, _address: Any) -> None:
         self.line = self.network.connect()
+
+    def connect_ex(self, address: Any) -> int:
+        self.connect(address)
+        return 0
+
+    def getsockopt(self, *_: Any) -> int:
+        return 0
 
     def settimeout(self, timeout: float | None) -> None:
         self._timeout = timeout
@@ -64,7 +74,8 @@ class MemorySocket:
 
     @system_call
     def setsockopt(self, *_: Any) -> None:
-        self._open()
+        if self._closed:
+            raise OSError(9, "Bad file descriptor")
 
     def getpeername(self) -> tuple[str, int]:
         return "127.0.0.1", 25
@@ -75,6 +86,9 @@ class MemorySocket:
         if not taken and len(data):
             self._wait()
         return taken
+
+    def sendmsg(self, parts: Any) -> int:
+        return self.send(b"".join(parts))
 
     def sendall(self, data: Any) -> None:
         rest = memoryview(data)
@@ -96,20 +110,17 @@ class MemorySocket:
         return len(data)
 
     def fileno(self) -> int:
-        """Give a descriptor that is readable when this end of the line is."""
-        if self._closed:
-            return -1
-        if self._signal is None:
-            self._signal = os.eventfd(0, os.EFD_NONBLOCK)
+        return -1 if self._closed else self._number
+
+    @property
+    def readiness(self) -> int:
+        """What ``poll`` would say of it."""
+        assert self.line is not None
         try:
-            readable = self._open().look() is not None
+            readable = self.line.look() is not None
         except OSError:
-            readable = True
-        if readable:
-            os.eventfd_write(self._signal, 1)
-        else:
-            self._forget_signal()
-        return self._signal
+            return select.POLLIN | select.POLLOUT | select.POLLERR
+        return readable * select.POLLIN | (not self.line.full) * select.POLLOUT
 
     def shutdown(self, _how: int) -> None:
         self._open()
@@ -119,18 +130,7 @@ class MemorySocket:
         self._closed = True
         if self.line is not None:
             self.line.gone = True
-        if self._signal is not None:
-            os.close(self._signal)
-            self._signal = None
-
-    def __del__(self) -> None:
-        if self._signal is not None:
-            os.close(self._signal)
-
-    def _forget_signal(self) -> None:
-        assert self._signal is not None
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._signal)
+        self.network.sockets.pop(self._number, None)
 
     def _open(self) -> Line:
         if self._closed or self.line is None:
@@ -144,6 +144,39 @@ class MemorySocket:
         assert self._timeout is not None, "this would wait for ever"
         self.network.now += self._timeout
         raise TimeoutError("timed out")
+
+
+class MemoryPoll:
+    """What is used of ``select.poll``."""
+
+    def __init__(self, network: Callable[[], Network]) -> None:
+        self._network = network
+        self._wanted: dict[int, int] = {}
+
+    def register(self, sock: Any, events: int) -> None:
+        self._wanted[sock if isinstance(sock, int) else sock.fileno()] = events
+
+    modify = register
+
+    def unregister(self, sock: Any) -> None:
+        del self._wanted[sock if isinstance(sock, int) else sock.fileno()]
+
+    def poll(self, milliseconds: float | None = None) -> list[tuple[int, int]]:
+        network = self._network()
+        ready = [
+            (number, found)
+            for number, events in self._wanted.items()
+            if (found := _found(network, number) & (events | select.POLLERR))
+        ]
+        if not ready:
+            assert milliseconds is not None, "this would wait for ever"
+            network.now += milliseconds / 1000
+        return ready
+
+
+def _found(network: Network, number: int) -> int:
+    sock = network.sockets.get(number)
+    return select.POLLNVAL if sock is None else sock.readiness
 
 
 class MemoryTls:

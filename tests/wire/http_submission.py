@@ -1,0 +1,114 @@
+"""SES's and Mailtrap's sending APIs without sockets, read by a parser of their own.
+
+What a server ``took`` is the truth. A request counts when all its bytes are there and the
+script says that it is accepted, whatever then becomes of the reply.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Api = Literal["ses", "mailtrap"]
+
+SUCCESS = {
+    "ses": b'{"MessageId": "0100018f-6a4d"}',
+    "mailtrap": b'{"success": true, "message_ids": ["9f2c"]}',
+}
+REFUSAL = {
+    "ses": b'{"__type": "BadRequestException", "message": "bad address"}',
+    "mailtrap": b'{"success": false, "errors": ["bad address"]}',
+}
+
+
+def head(status: int, *headers: str) -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status} Said", *headers, "", ""]).encode()
+
+
+def sized(status: int, body: bytes, *headers: str) -> bytes:
+    return head(status, f"Content-Length: {len(body)}", *headers) + body
+
+
+def chunked(status: int, body: bytes) -> bytes:
+    """Give a reply in three chunks."""
+    third = len(body) // 3
+    parts = body[:third], body[third : 2 * third], body[2 * third :]
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    return head(status, "Transfer-Encoding: chunked") + framed + b"0\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a server makes of a request.
+
+    Attributes:
+        takes: Whether it accepts the message.
+        reply: What it answers, by API.
+        hangs_up: Whether it closes after that.
+        early: Whether it answers, and closes, at the end of the head already.
+    """
+
+    takes: bool
+    reply: Callable[[Api], bytes]
+    hangs_up: bool = False
+    early: bool = False
+
+
+OK = Script(True, lambda api: sized(200, SUCCESS[api]))
+IN_CHUNKS = Script(True, lambda api: chunked(200, SUCCESS[api]))
+TO_THE_END = Script(True, lambda api: head(200) + SUCCESS[api], hangs_up=True)
+CONTINUED = Script(
+    True, lambda api: head(100) + head(102) + head(100) + sized(200, SUCCESS[api])
+)
+ONE_MORE = Script(True, lambda api: sized(200, SUCCESS[api]) + sized(200, b"{}"))
+REFUSED = Script(False, lambda api: sized(400, REFUSAL[api]))
+BUSY = Script(False, lambda _: sized(503, b"later", "Retry-After: 1"), hangs_up=True)
+GATEWAY = Script(True, lambda _: chunked(502, b"<html>Bad Gateway</html>"))
+WITHOUT_ID = Script(False, lambda _: sized(200, b'{"message": "what?"}'))
+TOO_LARGE = Script(False, lambda _: sized(413, b""), hangs_up=True, early=True)
+
+
+@dataclass
+class HttpSubmission:
+    """One connection of a server."""
+
+    api: Api
+    script: Callable[[], Script]
+    took: list[Any] = field(default_factory=list)
+    out: bytearray = field(default_factory=bytearray)
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        self._inbox = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        self._inbox += data
+        while not self.over and self._one():
+            pass
+
+    def _one(self) -> bool:
+        """Deal with one request, if all of it is there."""
+        end = self._inbox.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        script = self.script()
+        length = _length(bytes(self._inbox[:end]))
+        if not script.early and len(self._inbox) < end + 4 + length:
+            return False
+        body = bytes(self._inbox[end + 4 : end + 4 + length])
+        del self._inbox[: end + 4 + length]
+        if script.takes:
+            self.took.append(json.loads(body))
+        self.out += script.reply(self.api)
+        self.over = script.hangs_up
+        return True
+
+
+def _length(head: bytes) -> int:
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    raise AssertionError("a request without Content-Length")
