@@ -66,10 +66,12 @@ def retry_after(
     milliseconds (AWS SDK reference, "Retry behavior"). A value that makes no sense is
     ignored, and none is believed beyond ``LONGEST_WAIT``.
     """
-    amazon, plain = headers.get("x-amz-retry-after", ""), headers.get("retry-after", "")
-    if re.fullmatch(r"[0-9]{1,12}", amazon.strip()):
+    amazon, plain = (
+        headers.get(name, "").strip() for name in ("x-amz-retry-after", "retry-after")
+    )
+    if re.fullmatch(r"[0-9]{1,12}", amazon):
         seconds = int(amazon) / 1000
-    elif re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", plain.strip()):
+    elif re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", plain):
         seconds = float(plain)
     elif (date := _date(plain)) is not None:
         seconds = max(0.0, (date - (now or datetime.now(UTC))).total_seconds())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mailbalance.backend import Rate
 from mailbalance.backends import _answers, _http
 from mailbalance.backends._ses_errors import RULES
-from mailbalance.backends._ses_reply import error_code
+from mailbalance.backends._ses_reply import said
 from mailbalance.errors import TransientError, UnavailableError
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ _DAY = 86400.0
 
 #: More than any account may send in a day; a larger figure stands for no limit.
 _MOST = 1e9
+
+#: Less than any account may send in a second; a smaller figure is none.
+_LEAST = 1e-9
 
 #: Codes for keys that are good, but may not ask this.
 _MAY_NOT_ASK = frozenset({"AccessDeniedException", "AccessDenied"})
@@ -82,17 +85,14 @@ def _rates(quota: dict[str, Any]) -> list[Rate]:
 
 def _number(quota: dict[str, Any], name: str) -> float:
     value = quota.get(name)
-    if isinstance(value, (int, float)) and value > 0:
-        return min(float(value), _MOST)
+    if isinstance(value, (int, float)) and value > _LEAST:
+        return float(min(value, _MOST))
     return 0.0
 
 
 def _must_be_alive(backend: str, response: HttpResponse, keys: Keys) -> None:
     """Raise what an error reply means for sending; for most that is nothing."""
-    code = error_code(response)
-    text = _answers.scrubbed(
-        _answers.texts(response.body), (keys.secret_key, keys.token, keys.access_key)
-    )
+    code, text = said(response, keys)
     verdict = _http.judge(RULES, response.status, code, text)
     if response.status >= 500:
         verdict = _http.Verdict(TransientError)

@@ -57,10 +57,7 @@ def _error(
     envelope: Envelope,
     keys: Keys,
 ) -> DeliveryError:
-    code = error_code(response)
-    text = _answers.scrubbed(
-        _answers.texts(response.body), (keys.secret_key, keys.token, keys.access_key)
-    )
+    code, text = said(response, keys)
     ses = message.ses
     named = ses.template_name, ses.template_arn, ses.configuration_set, ses.tenant
     facts = Facts(envelope.sender, envelope.recipients, any((*named, ses.contact_list)))
@@ -75,6 +72,13 @@ def _error(
         code=code or str(response.status),
         text=text,
     )
+
+
+def said(response: HttpResponse, keys: Keys) -> tuple[str, str]:
+    """Give SES's code for an error, or ``""``, and its words, both fit to be shown."""
+    secrets = keys.secret_key, keys.token, keys.access_key
+    code = _answers.scrubbed(error_code(response), secrets)
+    return code, _answers.scrubbed(_answers.texts(response.body), secrets)
 
 
 def error_code(response: HttpResponse) -> str:

@@ -63,6 +63,7 @@ def test_no_body_can_break_the_reader(body):
         ({"retry-after": "7"}, 7),
         ({"retry-after": "0"}, 0),
         ({"retry-after": " 2.5 "}, 2.5),
+        ({"retry-after": "\x1f2\x85"}, 2),
         ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30),
         ({"retry-after": "Mon, 23 Nov 2026 11:00:00 GMT"}, 0),
         ({"retry-after": "Mon, 23 Nov 2027 11:00:00 GMT"}, 600),

@@ -94,6 +94,8 @@ def test_ses_is_asked_about_the_account(how):
         ({"MaxSendRate": None}, []),
         ({"MaxSendRate": "14"}, []),
         ({"MaxSendRate": 1e300}, [(10**9, 1.0)]),
+        ({"MaxSendRate": 10**400}, [(10**9, 1.0)]),
+        ({"MaxSendRate": 5e-324}, []),
     ],
 )
 def test_odd_figures_make_no_odd_rates(quota, rates):

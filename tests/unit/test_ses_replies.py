@@ -247,3 +247,12 @@ def test_secrets_that_come_back_in_an_error_are_masked():
 
 def test_long_texts_are_cut():
     assert len(error(400, "MessageRejected", "x" * 5000).detail) <= 500
+
+
+def test_a_code_shows_no_secret_and_writes_into_no_terminal():
+    body = json.dumps({"__type": f"{KEYS.secret_key}\x1b[2J"}).encode()
+    with pytest.raises(RejectedError) as caught:
+        judged(HttpResponse(400, {}, body))
+
+    assert caught.value.code.isprintable()
+    assert KEYS.secret_key not in str(caught.value) + caught.value.code
