@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 #: Characters of a string in a preview; attachments are longer and say nothing.
 _LONGEST_SHOWN = 2000
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 #: Headers whose values are secrets.
 _SECRET = frozenset({"authorization", "api-token", "x-amz-security-token"})
@@ -119,11 +117,6 @@ def failure(
     if issubclass(verdict.error, UnknownOutcomeError) and 200 <= response.status < 300:
         facts["likely"] = "accepted"
     return verdict.error(detail, **facts)
-
-
-def encoded(body: Mapping[str, Any]) -> bytes:
-    """Give a request's body as JSON bytes."""
-    return _ENCODER.encode(body).encode()
 
 
 def shown(request: HttpRequest) -> str:

@@ -11,12 +11,12 @@ list is published. Message-ID and Date cannot be given: Mailtrap writes its own.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from mailbalance import mime
 from mailbalance.backend import Limits
+from mailbalance.backends import _json
 from mailbalance.backends._mailtrap_variables import MOST, variables
 from mailbalance.options import thaw
 
@@ -75,7 +75,12 @@ def request_body(message: Message, envelope: Envelope) -> dict[str, Any]:
         "bcc": [{"email": email} for email in hidden],
         "headers": _headers(message),
         "custom_variables": dict(variables(message, _size)),
-        "attachments": [_attachment(each) for each in message.attachments],
+        "attachments": [
+            _attachment(each, content)
+            for each, content in zip(
+                message.attachments, _json.attached(message), strict=True
+            )
+        ],
     }
     if len(message.reply_to) == 1:
         body["reply_to"] = _address(message.reply_to[0])
@@ -191,9 +196,9 @@ def _said(message: Message, names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, text
 
 
-def _attachment(attachment: Attachment) -> dict[str, str]:
+def _attachment(attachment: Attachment, content: _json.Base64) -> dict[str, Any]:
     fields = {
-        "content": b64encode(attachment.content).decode("ascii"),
+        "content": content,
         "filename": attachment.filename,
         "type": attachment.content_type,
         "disposition": "inline" if attachment.inline else "attachment",

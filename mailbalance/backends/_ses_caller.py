@@ -34,13 +34,13 @@ class Call(Generic[T]):
         method: ``POST`` for what sends mail, ``GET`` for what commits nothing.
         path: Its path.
         read: Makes a value of the reply, or raises.
-        body: The exact bytes of its body.
+        body: The exact bytes of its body, in pieces if it is large.
     """
 
     method: Literal["POST", "GET"]
     path: str
     read: Callable[[HttpResponse, Keys], T] = field(repr=False)
-    body: bytes = field(default=b"", repr=False)
+    body: bytes | tuple[bytes, ...] = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from mailbalance import mime
-from mailbalance.backends import _ses_tags
+from mailbalance.backends import _json, _ses_tags
 from mailbalance.options import thaw
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def request_body(
     else:
         body = {
             "Destination": {"ToAddresses": list(envelope.recipients)},
-            "Content": {"Raw": {"Data": _base64(mime.render(message))}},
+            "Content": {"Raw": {"Data": _json.rendered(message)}},
         }
     return body | _options(message, envelope, configuration_set)
 
@@ -162,17 +161,22 @@ def _extras(message: Message) -> dict[str, Any]:
         pairs = message.headers.items()
         extras["Headers"] = [{"Name": name, "Value": value} for name, value in pairs]
     if message.attachments:
-        extras["Attachments"] = [_attachment(each) for each in message.attachments]
+        extras["Attachments"] = [
+            _attachment(each, content)
+            for each, content in zip(
+                message.attachments, _json.attached(message), strict=True
+            )
+        ]
     return extras
 
 
-def _attachment(attachment: Attachment) -> dict[str, Any]:
+def _attachment(attachment: Attachment, content: _json.Base64) -> dict[str, Any]:
     fields = {
         "FileName": attachment.filename,
         "ContentType": attachment.content_type,
         "ContentDisposition": "INLINE" if attachment.inline else "ATTACHMENT",
         "ContentTransferEncoding": "BASE64",
-        "RawContent": _base64(attachment.content),
+        "RawContent": content,
     }
     return fields | (
         {"ContentId": attachment.content_id} if attachment.content_id else {}
@@ -226,7 +230,3 @@ def _overrides(message: Message) -> dict[str, Any]:
 
 def _data(text: str) -> dict[str, str]:
     return {"Data": text, "Charset": "UTF-8"}
-
-
-def _base64(content: bytes) -> str:
-    return b64encode(content).decode("ascii")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from mailbalance.backend import Limits, Rate, Receipt
-from mailbalance.backends import _answers, _http, _mailtrap_pace, _pace
+from mailbalance.backends import _answers, _http, _json, _mailtrap_pace, _pace
 from mailbalance.backends._mailtrap_errors import RULES
 from mailbalance.backends._mailtrap_request import LIMITS, reason_against, request_body
 from mailbalance.backends._mailtrap_settings import (
@@ -239,7 +239,7 @@ class MailtrapBackend:
             "POST",
             self._base(message.stream) + self._path,
             headers,
-            _http.encoded(body),
+            _json.encoded(body),
         )
 
     def _receipt(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from mailbalance.backend import Limits, Rate, Receipt
-from mailbalance.backends import _http
+from mailbalance.backends import _http, _json
 from mailbalance.backends._pace import read_pace
 from mailbalance.backends._ses_account import PATH, account_rates
 from mailbalance.backends._ses_caller import Call, SesCaller
@@ -246,7 +246,7 @@ class SesBackend:
         def read(response: HttpResponse, keys: Keys) -> Receipt:
             return receipt(self._name, response, message, envelope, keys)
 
-        return Call("POST", _PATH, read, _http.encoded(body))
+        return Call("POST", _PATH, read, _json.encoded(body))
 
     def _question(self) -> Call[tuple[Rate, ...]]:
         def read(response: HttpResponse, keys: Keys) -> tuple[Rate, ...]:

@@ -12,6 +12,7 @@ import binascii
 import re
 import struct
 
+from mailbalance import speed
 from mailbalance.rules.header_rules import LONGEST_LINE
 
 #: Octets in a line of base64 before and after encoding (RFC 2045 section 6.8: 76).
@@ -73,7 +74,7 @@ def quoted_printable(data: bytes) -> bytes:
 
 def base64(data: bytes) -> bytes:
     """Encode in lines of 76 characters, joined by CRLF, without a last line end."""
-    digits = binascii.b2a_base64(data, newline=False)
+    digits = speed.base64(data)
     lines: list[bytes] = []
     whole = len(digits) - len(digits) % _MANY_LINES.size
     for at in range(0, whole, _MANY_LINES.size):

@@ -12,6 +12,7 @@ from mailtrap import Address as TheirAddress
 from mailtrap import Mail
 
 from mailbalance import Attachment, Envelope, Message
+from mailbalance.backends._json import whole
 from mailbalance.backends._mailtrap_request import (
     LIMITS,
     reason_against,
@@ -31,7 +32,7 @@ def message(**changes):
 
 def body(given=None, envelope=None):
     given = given or message()
-    return request_body(given, envelope or Envelope.of(given))
+    return json.loads(whole(request_body(given, envelope or Envelope.of(given))))
 
 
 def file(**changes):
@@ -154,7 +155,7 @@ _messages = st.builds(
 @given(given=_messages)
 def test_every_recipient_is_in_the_body_and_nobody_else(given):
     envelope = Envelope.of(given)
-    found = json.loads(json.dumps(request_body(given, envelope)))
+    found = json.loads(whole(request_body(given, envelope)))
 
     named = {
         address["email"]

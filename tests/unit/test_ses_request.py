@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbalance import Attachment, Envelope, Message, mime
+from mailbalance.backends._json import whole
 from mailbalance.backends._ses_limits import LIMITS, reason_against
 from mailbalance.backends._ses_request import request_body, why_raw
 
@@ -29,7 +30,8 @@ def message(**changes):
 
 def body(given=None, envelope=None, **options):
     given = given or message()
-    return request_body(given, envelope or Envelope.of(given), **options)
+    made = request_body(given, envelope or Envelope.of(given), **options)
+    return json.loads(whole(made))
 
 
 def file(**changes):

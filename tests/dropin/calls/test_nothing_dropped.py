@@ -1,7 +1,10 @@
 """Each parameter of the table by itself: what it says arrives, or keeps the message."""
 
+import json
+
 import pytest
 
+from mailbalance.backends._json import whole
 from mailbalance.backends._mailtrap_request import request_body
 from mailbalance.dropin.calls import read_call
 from mailbalance.dropin.calls.parameters import TABLE
@@ -83,7 +86,8 @@ def told(service, operation, params):
     (part,) = read_call(service, operation, params, templates=TEMPLATES).parts
     if part.only_ses is not None:
         return part.only_ses
-    return request_body(part.message, part.envelope or Envelope.of(part.message))
+    body = request_body(part.message, part.envelope or Envelope.of(part.message))
+    return json.loads(whole(body))
 
 
 @pytest.mark.parametrize(("service", "operation", "path"), SENT)

@@ -1,0 +1,99 @@
+"""The ``speed`` extra changes nothing but speed: the same bytes with it and without."""
+
+import base64
+import json
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailbalance import Attachment, Envelope, Message, speed
+from mailbalance.backends import _json, _mailtrap_request, _ses_request
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+_odd = st.text(st.characters(max_codepoint=0x2FF) | st.sampled_from("\u2028\ud7ff😀"))
+
+
+def refuse(value):
+    raise TypeError(value)
+
+
+def without(act, *args):
+    """Call something as if the extra were not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "orjson", None)
+        patch.setattr(speed, "pybase64", None)
+        return act(*args)
+
+
+def test_these_tests_run_with_the_extra():
+    assert {"orjson", "pybase64"} <= sys.modules.keys()
+
+
+@given(_values | _odd)
+def test_json_is_the_same(value):
+    made = speed.dumps(value, refuse)
+
+    assert made == without(speed.dumps, value, refuse)
+    assert json.loads(made) == value
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**70), {"a": [1.5, 10**20, "x"]}])
+def test_numbers_that_one_of_them_does_not_take_are_the_same(value):
+    assert speed.dumps(value, refuse) == without(speed.dumps, value, refuse)
+
+
+@pytest.mark.parametrize("broken", ["\ud800", {"a": "\udfff"}])
+def test_half_of_a_surrogate_pair_is_an_error_either_way(broken):
+    for way in (speed.dumps, lambda *args: without(speed.dumps, *args)):
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            way(broken, refuse)
+
+
+@given(st.binary())
+def test_base64_is_the_same(content):
+    made = speed.base64(content)
+
+    assert made == without(speed.base64, content) == base64.b64encode(content)
+
+
+def message(**changes):
+    fields = {"from_": "a@x.com", "to": "b@x.com", "subject": "é", "text": "\x01\u2028"}
+    return Message(**fields | changes)
+
+
+@given(st.lists(st.binary(min_size=1), max_size=3), st.booleans())
+def test_requests_are_the_same_with_their_attachments_put_in(contents, raw):
+    files = [Attachment(content=c, filename="a.bin") for c in contents]
+    changes = {"message_id": "<1@x.com>", "date": "2026-11-23T00:00:00Z"} if raw else {}
+    given = message(attachments=files, **changes)
+
+    for module in (_ses_request, _mailtrap_request):
+        body = module.request_body(given, Envelope.of(given))
+        fresh = given.model_copy()
+        other = without(module.request_body, fresh, Envelope.of(fresh))
+        assert _json.whole(body) == without(_json.whole, other)
+
+
+def test_a_number_beyond_64_bits_does_not_lose_an_attachment():
+    """orjson gives up half way, after some content was put aside."""
+    body = {"a": _json.Base64(b"eA=="), "b": 2**70, "c": _json.Base64(b"eQ==")}
+
+    assert json.loads(_json.whole(body)) == {"a": "eA==", "b": 2**70, "c": "eQ=="}
+
+
+def test_an_attachment_is_encoded_once_for_all_tries():
+    given = message(attachments=[Attachment(content=b"abc", filename="a.bin")])
+
+    assert _json.attached(given) is _json.attached(given)
+    assert _json.rendered(given) is _json.rendered(given)
+
+
+def test_what_json_has_no_word_for_is_an_error():
+    with pytest.raises(TypeError):
+        _json.whole({"a": object()})
