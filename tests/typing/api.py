@@ -5,6 +5,7 @@ What lives here: each public call in the form the documentation shows.
 
 from __future__ import annotations
 
+import signal
 from email.message import EmailMessage
 
 import mailbalance
@@ -13,6 +14,7 @@ from mailbalance import (
     Address,
     Attachment,
     Backend,
+    ClosedError,
     Envelope,
     Event,
     Mailer,
@@ -22,7 +24,9 @@ from mailbalance import (
     Receipt,
     RetryPolicy,
     SesBackend,
+    Stopping,
     UnknownOutcomeError,
+    stop_on,
 )
 
 
@@ -67,3 +71,21 @@ async def async_use() -> tuple[str, ...]:
         share: float = mailer.split()[0].share
         del share
         return receipt.provider_ids
+
+
+def stopping_use(mailer: Mailer) -> None:
+    """A program that ends by a signal."""
+    with stop_on(mailer, signal.SIGTERM, grace=5) as stop, stop.hold():
+        try:
+            mailer.send(to="ana@example.com", text="Hey")
+        except ClosedError:
+            came: signal.Signals | None = stop.signal
+            del came
+
+
+async def async_stopping_use(mailer: Mailer) -> bool:
+    """The same for a program of tasks."""
+    async with stop_on(mailer) as stop:
+        named: Stopping = stop
+        await mailer.asend(to="ana@example.com", text="Hey")
+    return named.requested

@@ -11,7 +11,7 @@ from mailbalance import Attempt, Receipt, Refusal, errors
 from mailbalance.dropin import UnknownSendError
 from mailbalance.frozen import FrozenDict
 
-#: From Python 3.12 on, a fork beside other tests' threads warns; nothing of ours runs there.
+#: From Python 3.12 on, a fork beside the threads of other tests is warned of.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 REFUSED = FrozenDict({"c@example.com": Refusal(550, "5.1.1 nobody")})
