@@ -51,6 +51,8 @@ def check_email(value: str) -> str:
             "has =? before its @, which readers may take for an encoded word and decode "
             "into another address"
         )
+    if not local.isprintable():
+        raise ValueError("has a character before its @ that nobody sees; remove it")
     if len(local.encode()) > _LONGEST_LOCAL:
         raise ValueError(f"has more than {_LONGEST_LOCAL} octets before its @")
     email = f"{local}@{_domain(domain)}"

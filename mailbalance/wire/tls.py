@@ -25,6 +25,7 @@ def client_context(ca: str | None = None) -> ssl.SSLContext:
     """
     context = ssl.create_default_context(cafile=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 9525 section 2
     # Python takes SSLKEYLOGFILE up unasked; whoever reads that file reads the mail.
     context.keylog_filename = None  # type: ignore[assignment] # typeshed: str only
     return context
