@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 from mailbalance.errors import DeliveryError
 from mailbalance.frozen import FrozenDict
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from mailbalance.message import Envelope, Message
 
+#: What a rate counts.
+Unit = Literal["messages", "recipients", "requests"]
 #: How an attempt, or a whole send, ended (DESIGN: outcomes).
 Outcome = Literal["accepted", "partial", "not_accepted", "unknown"]
 
@@ -108,14 +110,19 @@ class Receipt:
     possible_duplicate: bool = False
 
 
+#: What one attempt came to.
+Answer: TypeAlias = Receipt | DeliveryError
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many messages or recipients in any stretch of so many seconds.
+    """So many messages, recipients or requests in any stretch of so many seconds.
 
     Attributes:
         count: How many.
         period: The stretch, in seconds.
-        unit: What is counted.
+        unit: What is counted. A message sent by itself is one request; several that go
+            together are one request too.
         shared: Whether the backend alone has it, or all backends of its account together.
         used: How many were spent in the stretch up to now when the provider told it, by
             whomever; 0 for a limit that is configured or published.
@@ -123,7 +130,7 @@ class Rate:
 
     count: int
     period: float
-    unit: Literal["messages", "recipients"] = "messages"
+    unit: Unit = "messages"
     shared: Literal["backend", "account"] = "backend"
     used: int = 0
 

@@ -28,8 +28,7 @@ from mailbalance.fingerprint import fingerprint
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from mailbalance.backend import Attempt
-    from mailbalance.delivery import Answer
+    from mailbalance.backend import Answer, Attempt
     from mailbalance.keys import Claim, End
     from mailbalance.message import Envelope, Message
     from mailbalance.retry import RetryPolicy

@@ -14,9 +14,8 @@ from mailbalance.errors import DeliveryError
 from mailbalance.message import Envelope
 
 if TYPE_CHECKING:
-    from mailbalance.backend import Receipt
-    from mailbalance.delivery import Answer
-    from mailbalance.driver import Job
+    from mailbalance.backend import Answer, Receipt
+    from mailbalance.job import Job
     from mailbalance.mailer import Mailer
     from mailbalance.message import Message
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mailbalance import events, keyed
+from mailbalance import bulk, events, keyed
 from mailbalance.assembly import (
     WeightLike,
     checked_observers,
@@ -23,26 +23,26 @@ from mailbalance.assembly import (
     make_policy,
 )
 from mailbalance.config import read_settings
-from mailbalance.driver import Job, Timing, arun, run
-from mailbalance.errors import DeliveryError
-from mailbalance.intake import Sendable, take
+from mailbalance.driver import Timing
+from mailbalance.intake import Sendable
 from mailbalance.keys import KeyStore, MemoryKeys
-from mailbalance.message import Address, Envelope, Fields, Message
-from mailbalance.oversight import Oversight
+from mailbalance.message import Address, Envelope, Fields
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Route, Router, Traffic
-from mailbalance.routing.route import NOBODY
 from mailbalance.secret import hidden, hushed
+from mailbalance.stages import Stages
 from mailbalance.under_way import UnderWay
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
     from typing import Self
 
     from mailbalance.backend import Receipt
-    from mailbalance.routing import StandIns, Unit
+    from mailbalance.bulk import Result
+    from mailbalance.routing import Unit
 
 
-class Mailer(Oversight):
+class Mailer(Stages):
     """Sends each message through one of several backends, split exactly by weight.
 
     Safe for many threads and tasks at once, and after a fork. Connections are opened when
@@ -209,6 +209,54 @@ class Mailer(Oversight):
             shown[name] = cannot if reason else backend.preview(taken, envelope)
         return shown
 
+    def send_many(
+        self,
+        messages: Iterable[Sendable],
+        *,
+        concurrency: int = 16,
+        progress: Callable[[int], object] | None = None,
+    ) -> Iterator[Result]:
+        """Send many messages, and give what became of each, in their order.
+
+        Each has its own route, retries and end, as if ``send`` had sent it; where a
+        provider takes several at once, they go together. Results come as they are known,
+        so the messages may be endless: at most 1,000 of them, or 64 MB, are held at once.
+        Nothing is sent before the first result is asked for. Stop asking, and what was
+        begun ends, and nothing more is begun.
+
+        Args:
+            messages: Anything that gives what ``send`` takes.
+            concurrency: Threads that send; each carries one message or one batch.
+            progress: Called after each message with how many are done.
+
+        Yields:
+            A ``Result`` with a receipt or an error for each message. A message that is
+            wrong has a ``MessageError`` there, and the others go on.
+
+        Raises:
+            ClosedError: When the mailer was closed.
+        """
+        return bulk.send_many(
+            self, messages, concurrency=concurrency, progress=progress
+        )
+
+    def asend_many(
+        self,
+        messages: Iterable[Sendable] | AsyncIterable[Sendable],
+        *,
+        concurrency: int = 64,
+        progress: Callable[[int], object] | None = None,
+    ) -> AsyncIterator[Result]:
+        """Do as ``send_many`` does, without blocking the event loop.
+
+        ``messages`` may be an async iterable too, and ``concurrency`` counts tasks. Leave
+        the loop early by ``contextlib.aclosing``, or what was begun ends only when Python
+        finds the iterator forgotten.
+        """
+        return bulk.asend_many(
+            self, messages, concurrency=concurrency, progress=progress
+        )
+
     def close(self) -> None:
         """Take no more messages, let those of other threads end, and close connections.
 
@@ -239,71 +287,3 @@ class Mailer(Oversight):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    def take(
-        self, message: Sendable | None = None, /, **fields: Unpack[Fields]
-    ) -> Message:
-        """Make whatever ``send`` takes a ``Message``, with this mailer's defaults.
-
-        Raises:
-            MessageError: When it is wrong, or both a message and its fields are given.
-        """
-        return take(message, fields, self._defaults)
-
-    def begin(
-        self,
-        message: Message,
-        *,
-        via: str | None = None,
-        envelope: Envelope | None = None,
-        stand_ins: StandIns = NOBODY,
-    ) -> Job:
-        """Route a message, and count the choice, without sending it yet.
-
-        ``send`` is ``take``, ``begin`` and ``finish``; apart they let several messages be
-        routed before the first is sent. ``stand_ins`` are backends that act for this
-        message in place of those of the same name.
-        """
-        self.under_way.must_be_open()
-        envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
-        route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
-        return Job(
-            message,
-            envelope,
-            route,
-            policy=self.policy,
-            router=self.router,
-            traffic=self.traffic,
-            observers=self.observers,
-            detached=self.under_way.detached,
-            clock=self.timing.clock,
-        )
-
-    def finish(self, job: Job) -> Receipt:
-        """Send what was begun, and wait; raises what ``send`` raises."""
-        self.under_way.begin(job)
-        try:
-            receipt = run(job, self.timing.sleep)
-            job.accepted(receipt)
-        except DeliveryError as error:
-            job.failed(error)
-            raise
-        except BaseException as error:
-            job.broken_off(error)
-            raise
-        finally:
-            self.under_way.end(job)
-        return receipt
-
-    async def afinish(self, job: Job) -> Receipt:
-        """Do as ``finish`` does, without blocking the event loop."""
-        self.under_way.abegin(job)
-        try:
-            receipt = await arun(job, self.timing.asleep)
-            job.accepted(receipt)
-        except DeliveryError as error:
-            job.failed(error)
-            raise
-        finally:
-            self.under_way.aend(job)
-        return receipt

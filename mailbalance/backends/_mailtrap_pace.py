@@ -15,7 +15,7 @@ from mailbalance.backends._pace import Published
 API = Published(
     source="https://docs.mailtrap.io/developers/rate-limits",
     checked=date(2026, 11, 23),
-    rates=(Rate(150, 10.0),),
+    rates=(Rate(150, 10.0, "requests"),),
 )
 
 #: Connections of one account, by whichever process and stream.

@@ -21,10 +21,10 @@ from mailbalance.message import Envelope
 
 if TYPE_CHECKING:
     from mailbalance.backend import Backend
-    from mailbalance.driver import Job
     from mailbalance.dropin.calls import Part
     from mailbalance.dropin.metadata import Ending
     from mailbalance.dropin.replies import Reply
+    from mailbalance.job import Job
     from mailbalance.mailer import Mailer
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mailbalance.backend import Backend
     from mailbalance.events import HealthChanged
-    from mailbalance.routing.gate import Gate
+    from mailbalance.routing.gate import Gate, Kind
     from mailbalance.routing.health import Breaker
 
 
@@ -53,6 +53,7 @@ class Ask:
         now: The time.
         latest: The last moment at which a try may begin.
         assigned: The backend that the split chose, if nothing was tried yet.
+        together: Whether it may go together with other messages.
     """
 
     sender: str
@@ -60,6 +61,7 @@ class Ask:
     now: float
     latest: float
     assigned: str | None = None
+    together: bool = False
 
 
 class View:
@@ -74,6 +76,7 @@ class View:
     __slots__ = (
         "_affordable",
         "_candidate",
+        "_kind",
         "_place",
         "_watching",
         "fit",
@@ -98,7 +101,9 @@ class View:
         if sender is not None:
             self._watching += (sender,)
         self.fit = _fit(self._watching, ask.now, frozen=frozen)
-        self.wait = gate.wait(ask.recipients, ask.now)
+        together = ask.together and gate.batches and self.fit == "yes"
+        self._kind: Kind = "together" if together else "single"
+        self.wait = gate.wait(ask.recipients, ask.now, self._kind)
         self._affordable = True
         if candidate.tries:
             self.wait = max(self.wait, candidate.not_before - ask.now)
@@ -111,8 +116,13 @@ class View:
             self.fit != "no"
             and self.wait <= 0
             and self._affordable
-            and not self.gate.is_full
+            and not self._is_full
         )
+
+    @property
+    def _is_full(self) -> bool:
+        # What goes together takes its place when it goes.
+        return self.gate.is_full and self._kind == "single"
 
     @property
     def why_not(self) -> str:
@@ -121,7 +131,7 @@ class View:
             return next(each.reason for each in self._watching if each.reason)
         if self.wait > 0:
             return f"no room for {self.wait:.1f} s"
-        if self.gate.is_full:
+        if self._is_full:
             return f"{self.gate.in_flight} messages are under way, and no more may be"
         return "" if self._affordable else "too many messages were tried again there"
 
@@ -131,7 +141,7 @@ class View:
 
     def order_of_room(self) -> tuple[float, int]:
         """Rank it among those that are fit: who has room first."""
-        full = self.gate.pace if self.gate.is_full else 0.0
+        full = self.gate.pace if self._is_full else 0.0
         return max(self.wait, full), self._place
 
     def order_of_need(self, now: float) -> tuple[int, float, int]:
@@ -148,6 +158,7 @@ class View:
             wait,
             ask.now + wait,
             ask.sender,
+            self._kind,
             repeated=self._candidate.tries > 0,
             watching=self._watching,
         )

@@ -31,6 +31,11 @@ FRESH = 0.1
 LEARN_AGAIN, ASK_AGAIN, LONGEST_ASK = 900.0, 60.0, 3600.0
 
 
+#: What a pass is for: a message that goes by itself; one that goes together with others;
+#: or the one call that carries those.
+Kind = Literal["single", "together", "call"]
+
+
 @dataclass(slots=True, eq=False)
 class Pass:
     """Permission to try one backend once; it must be handed back, used or not.
@@ -41,6 +46,7 @@ class Pass:
         delay: Seconds to wait before it begins.
         began: When it begins.
         sender: The domain that the message comes from.
+        kind: What it is for.
         probe: Whether to probe the backend before the message; see ``Try.probe``.
         repeated: Whether this message was tried here before.
         watching: The breakers that learn from it; empty when all of them were healthy.
@@ -53,6 +59,7 @@ class Pass:
     delay: float
     began: float
     sender: str = ""
+    kind: Kind = "single"
     probe: Literal["no", "must", "may"] = "no"
     repeated: bool = False
     watching: tuple[Breaker, ...] = ()
@@ -79,13 +86,15 @@ class Gate:
         pause: What its provider asked us to wait.
         budget: What is left for trying again.
         concurrency: Messages that may be under way at once, or ``None``.
-        in_flight: Tries that hold a pass.
+        batches: Whether it takes several messages in one go.
+        in_flight: Tries and calls that hold a pass.
+        gathering: Messages that hold one to go together with others.
         pace: Seconds that a try takes, as a running mean.
     """
 
     __slots__ = (
-        "_ask_again", "_learn_at", "_learns", "_windows", "account", "breaker", "budget",
-        "concurrency", "in_flight", "name", "pace", "pause",
+        "_ask_again", "_learn_at", "_learns", "_windows", "account", "batches", "breaker",
+        "budget", "concurrency", "gathering", "in_flight", "name", "pace", "pause",
     )  # fmt: skip
 
     def __init__(
@@ -96,7 +105,8 @@ class Gate:
         self.breaker = Breaker(random, now, name=backend.name)
         self.pause = Pause(random)
         self.budget = Budget()
-        self.in_flight = 0
+        self.in_flight = self.gathering = 0
+        self.batches = hasattr(backend, "send_batch")
         self.pace = PACE
         self.concurrency = backend.limits.concurrency
         self._learns = bool(getattr(backend, "learns", False))
@@ -104,9 +114,17 @@ class Gate:
         self._windows: dict[tuple[float, str], Window] = {}
         self._keep(backend.limits.rates, now)
 
-    def windows(self) -> Iterator[Window]:
-        """Give every rate it must keep: its own and its account's."""
-        return chain(self._windows.values(), self.account.windows.values())
+    def windows(self, kind: Kind | None = None) -> Iterator[Window]:
+        """Give the rates that a pass must keep, its account's among them; all by default.
+
+        What goes together is one request, which is counted by the call that carries it.
+        """
+        for window in chain(self._windows.values(), self.account.windows.values()):
+            request = window.rate.unit == "requests"
+            if not (
+                (kind == "together" and request) or (kind == "call" and not request)
+            ):
+                yield window
 
     @property
     def is_full(self) -> bool:
@@ -125,17 +143,17 @@ class Gate:
             or self._learns
         )
 
-    def wait(self, recipients: int, now: float) -> float:
+    def wait(self, recipients: int, now: float, kind: Kind = "single") -> float:
         """Tell in how many seconds its rates and its provider let a message go."""
         longest = self.pause.wait(now)
-        for window in self.windows():
+        for window in self.windows(kind):
             longest = max(longest, window.wait(window.size(recipients), now))
         return longest
 
     def take(self, given: Pass, recipients: int) -> None:
         """Count a try that gets a pass."""
-        self.in_flight += 1
-        for window in self.windows():
+        self._hold(given, 1)
+        for window in self.windows(given.kind):
             size = window.size(recipients)
             given.bookings.append((window, window.book(size, given.began), size))
         if given.repeated:
@@ -148,7 +166,7 @@ class Gate:
 
     def undo(self, given: Pass) -> None:
         """Take back everything that ``take`` counted."""
-        self.in_flight -= 1
+        self._hold(given, -1)
         for window, booking, size in given.bookings:
             window.unbook(booking, size)
         if given.repeated:
@@ -156,13 +174,21 @@ class Gate:
 
     def end(self, given: Pass, answer: Receipt | DeliveryError, now: float) -> None:
         """Learn from a try that was made."""
-        self.in_flight -= 1
+        self._hold(given, -1)
+        if given.kind == "together":
+            return
         self.pace += FRESH * (max(0.0, now - given.began) - self.pace)
         if not isinstance(answer, DeliveryError):
             self.pause.carried(now)
             self.budget.give(RETRY_COST if given.repeated else FIRST_GIVES)
         elif answer.health == "slows" and answer.phase not in OURS:
             self.pause.slow_down(answer.retry_after, began=given.began, now=now)
+
+    def _hold(self, given: Pass, number: int) -> None:
+        if given.kind == "together":
+            self.gathering += number
+        else:
+            self.in_flight += number
 
     def went_well(self, given: Pass) -> bool:
         """Take note of a success that changes nobody's health; False if it may."""

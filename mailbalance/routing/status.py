@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mailbalance.backend import Backend
+    from mailbalance.backend import Backend, Unit
     from mailbalance.routing.gate import Gate
     from mailbalance.routing.health import Breaker
     from mailbalance.routing.route import Share
@@ -25,7 +25,7 @@ class RateStatus:
     """One rate that a backend must keep.
 
     Attributes:
-        count: How many messages or recipients.
+        count: How many messages, recipients or requests.
         period: In how many seconds.
         unit: Which of them.
         used: How many of them are used up now.
@@ -33,7 +33,7 @@ class RateStatus:
 
     count: int
     period: float
-    unit: Literal["messages", "recipients"]
+    unit: Unit
     used: int
 
 
@@ -127,7 +127,7 @@ def status(
             until=date(worst.until) if cooling else None,
             failures=failures,
             calls=calls,
-            in_flight=gate.in_flight,
+            in_flight=gate.in_flight + gate.gathering,
             concurrency=gate.concurrency,
             connections=_connections(backend),
             rates=tuple(_rates(gate, now)),

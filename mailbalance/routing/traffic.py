@@ -84,6 +84,9 @@ class Traffic:
             first = able[0]
             gate = state.gates.get(first.backend.name)
             if gate is not None and not first.tries and self._is_free(state, gate, ask):
+                if ask.together and gate.batches:
+                    gate.gathering += 1
+                    return Pass(0, gate, 0.0, ask.now, ask.sender, "together")
                 gate.in_flight += 1
                 return Pass(0, gate, 0.0, ask.now, ask.sender)
             views: list[View] = []
@@ -102,6 +105,16 @@ class Traffic:
         self._tell_all(changes)
         return given
 
+    def call(self, backend: Backend, now: float) -> Pass:
+        """Give the pass for one call that carries several messages."""
+        state = self.state()
+        with state.lock:
+            gate = state.gate(backend, now)
+            wait = gate.wait(1, now, "call")
+            given = Pass(0, gate, wait, now + wait, kind="call", watching=gate.breakers)
+            gate.take(given, 1)
+        return given
+
     def end(self, given: Pass, answer: Receipt | DeliveryError, now: float) -> None:
         """Learn from a try that was made."""
         state = self.state()
@@ -110,6 +123,8 @@ class Traffic:
         frozen = given.gate.name in self.frozen
         with state.lock:
             given.gate.end(given, answer, now)
+            if given.kind == "together":
+                return  # the call that carried it is what health learns from
             if not isinstance(answer, DeliveryError) and given.gate.went_well(given):
                 return
             watching = given.watching or given.gate.breakers

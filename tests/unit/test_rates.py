@@ -18,6 +18,7 @@ from mailbalance import (
 )
 from mailbalance.assembly import make_entries
 from mailbalance.backend import Limits, Rate
+from mailbalance.backends._mailtrap_pace import API
 from mailbalance.backends._pace import Pace, Published
 from mailbalance.config.rates import Wanted, divided, parse_rates, parse_whole
 
@@ -153,7 +154,8 @@ def limits_of(split, **environ):
 def test_mailtraps_own_hosts_have_its_published_limits():
     api, smtp = limits_of("mailtrap=1,mailtrap-smtp=1")
 
-    assert (api.rates, api.concurrency) == ((Rate(150, 10.0),), None)
+    assert (api.rates, api.concurrency) == (API.rates, None)
+    assert [(rate.count, rate.period) for rate in api.rates] == [(150, 10.0)]
     assert (smtp.rates, smtp.concurrency) == ((), 10)
 
 
@@ -179,7 +181,7 @@ def test_a_variable_divides_the_limits_of_every_backend():
     assert [limits.rates for limits in found] == [
         (Rate(10, 3600.0),),
         (),
-        (Rate(30, 10.0),),
+        tuple(divided(rate, 5) for rate in API.rates),
         (),
         (Rate(2, 1.0),),
     ]

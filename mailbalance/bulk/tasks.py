@@ -1,0 +1,264 @@
+"""Many messages from tasks of an event loop.
+
+What lives here: the async driver of ``asend_many``. What must not: anything but waiting
+and handing on; ``handling`` does the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from mailbalance.bulk.handling import HELD, MOST_HELD, Handling
+from mailbalance.bulk.lanes import LINGER, Lanes
+from mailbalance.bulk.result import Result
+from mailbalance.errors import DeliveryError, MailError
+from mailbalance.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+
+    from mailbalance.backend import Answer
+    from mailbalance.bulk.lanes import Batch, Member
+    from mailbalance.intake import Sendable
+    from mailbalance.mailer import Mailer
+
+#: Messages that are begun before other tasks of the loop get their turn.
+TURN = 16
+
+
+async def asend_many(
+    mailer: Mailer,
+    messages: Iterable[Sendable] | AsyncIterable[Sendable],
+    *,
+    concurrency: int,
+    progress: Callable[[int], object] | None,
+) -> AsyncIterator[Result]:
+    """Do what ``Mailer.asend_many`` says."""
+    sending = _Sending(mailer, concurrency)
+    results = (
+        _of_async(sending, messages)
+        if isinstance(messages, AsyncIterable)
+        else _of_plain(sending, messages)
+    )
+    done = 0
+    try:
+        async with aclosing(results):
+            async for result in results:
+                done += 1
+                if progress is not None:
+                    progress(done)
+                yield result
+    finally:
+        sending.leave()
+
+
+async def _of_plain(
+    sending: _Sending, messages: Iterable[Sendable]
+) -> AsyncGenerator[Result, None]:
+    source = enumerate(messages)
+    more = True
+    while more or sending.held:
+        given = next(source, None) if more and sending.has_room else None
+        if given is not None:
+            sending.take(*given)
+            if given[0] % TURN == 0:
+                await asyncio.sleep(0)
+        else:
+            more = more and not sending.has_room
+            sending.flush()
+            if sending.held:
+                yield await sending.first()
+        while sending.is_ready:
+            yield await sending.first()
+
+
+async def _of_async(
+    sending: _Sending, messages: AsyncIterable[Sendable]
+) -> AsyncGenerator[Result, None]:
+    source, index, more = aiter(messages), 0, True
+    pulling: asyncio.Future[Sendable] | None = None
+    try:
+        while more or sending.held:
+            if more and pulling is None and sending.has_room:
+                pulling = asyncio.ensure_future(anext(source))
+            if pulling is None:
+                sending.flush()
+            await sending.something(pulling)
+            if pulling is not None and pulling.done():
+                ended, pulling = pulling, None
+                if isinstance(ended.exception(), StopAsyncIteration):
+                    more = False
+                else:
+                    sending.take(index, ended.result())
+                    index += 1
+            while sending.is_ready:
+                yield await sending.first()
+    finally:
+        if pulling is not None:
+            pulling.cancel()
+
+
+class _Sending:
+    """What is under way, in the order it was given."""
+
+    def __init__(self, mailer: Mailer, concurrency: int) -> None:
+        self._handling = Handling(mailer)
+        self._mailer = mailer
+        self._lanes = Lanes()
+        self._loop = asyncio.get_running_loop()
+        self._free = asyncio.Semaphore(concurrency)
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.held: deque[tuple[asyncio.Future[Result], int]] = deque()
+        self._size = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another message may be held."""
+        return len(self.held) < MOST_HELD and self._size < HELD
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the first result is there."""
+        return bool(self.held) and self.held[0][0].done()
+
+    def take(self, index: int, given: Sendable) -> None:
+        """Begin a message."""
+        begun = self._handling.begin(index, given)
+        message = begun if isinstance(begun, Message) else begun.message
+        size = 0 if message is None else message.size()
+        end: asyncio.Future[Result] = self._loop.create_future()
+        self.held.append((end, size))
+        self._size += size
+        if isinstance(begun, Result):
+            end.set_result(begun)
+        elif isinstance(begun, Message):
+            self._start(self._once(index, begun, end))
+        else:
+            begun.end = end
+            self._go(begun)
+
+    async def first(self) -> Result:
+        """Give the result of the first message held, when it is there."""
+        result = await self.held[0][0]
+        self._size -= self.held.popleft()[1]
+        return result
+
+    async def something(self, pulling: asyncio.Future[Any] | None) -> None:
+        """Wait for the next message or the first result."""
+        waits = [end for end, _ in list(self.held)[:1]]
+        waits += [] if pulling is None else [pulling]
+        if waits:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+
+    def flush(self) -> None:
+        """Send what still waits for others to go with."""
+        for batch in self._lanes.flush():
+            self._start(self._carry(batch))
+
+    def leave(self) -> None:
+        """Begin nothing more; what was begun ends, and closing the mailer waits for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for batch in self._lanes.flush():
+            for member in batch.members:
+                member.job.steps.close()
+        detached = self._mailer.under_way.detached
+        for task in self._tasks:
+            detached.add(task)
+            task.add_done_callback(detached.discard)
+
+    def _go(self, member: Member) -> None:
+        batching = self._handling.batching(member)
+        if batching is None:
+            self._start(self._finish(member))
+            return
+        for batch in self._lanes.add(member, batching, 0.0):
+            self._start(self._carry(batch))
+        if self._timer is None or self._timer.when() <= self._loop.time():
+            self._timer = self._loop.call_later(LINGER, self.flush)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # In a task
+
+    async def _once(
+        self, index: int, message: Message, end: asyncio.Future[Result]
+    ) -> None:
+        """Send a message that has a key."""
+        async with self._free:
+            try:
+                receipt = await self._mailer.asend(message)
+            except MailError as error:
+                _set(end, Result(index, message, error=error))
+            except BaseException as error:
+                _fail(end, error)
+                raise
+            else:
+                _set(end, Result(index, message, receipt))
+
+    async def _finish(self, member: Member) -> None:
+        """Send a message by itself, or what its batch left to do."""
+        index, message = member.index, member.message
+        async with self._free:
+            try:
+                receipt = await self._mailer.afinish(member.job, member.step)
+            except DeliveryError as error:
+                _set(member.end, Result(index, message, error=error))
+            except BaseException as error:
+                _fail(member.end, error)
+                raise
+            else:
+                _set(member.end, Result(index, message, receipt))
+
+    async def _carry(self, batch: Batch) -> None:
+        """Send messages together, and each that is not done yet by itself."""
+        async with self._free:
+            try:
+                answers = await self._answers(batch)
+            except BaseException as error:
+                for member in batch.members:
+                    _fail(member.end, error)
+                raise
+        for member, answer in zip(batch.members, answers, strict=True):
+            result = self._handling.advance(member, answer)
+            if result is None:
+                self._start(self._finish(member))
+            else:
+                _set(member.end, result)
+
+    async def _answers(self, batch: Batch) -> list[Answer]:
+        given = self._handling.call(batch)
+        self._mailer.under_way.abegin(batch)
+        try:
+            found: Sequence[Answer] | DeliveryError | None
+            found = self._handling.too_late(batch, given)
+            if found is None:
+                if given.delay:
+                    await self._mailer.timing.asleep(given.delay)
+                try:
+                    timeout = batch.timeout - given.delay
+                    sending = batch.batching.asend_batch(batch.mails, timeout=timeout)
+                    found = await sending
+                except DeliveryError as error:
+                    found = error
+            return self._handling.called(batch, given, found)
+        finally:
+            self._mailer.under_way.aend(batch)
+
+
+def _set(end: Any, result: Result) -> None:
+    if not end.done():
+        end.set_result(result)
+
+
+def _fail(end: Any, error: BaseException) -> None:
+    if not end.done():
+        end.set_exception(error)

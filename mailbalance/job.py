@@ -1,0 +1,259 @@
+"""One message being sent: its attempts as the plan says, and everybody who is told.
+
+What lives here: ``Job``. What must not: waiting between attempts (``driver``), or a
+decision; the plan makes them all.
+
+An async attempt runs in a task of its own. When its caller is cancelled, the attempt is
+asked to stop: before the commit point the wire does, after it the wire goes on waiting for
+the reply, and the outcome goes to the observers, since nobody else is left to hear it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from mailbalance import events
+from mailbalance.backend import Attempt, Backend, Probing, Receipt, Try
+from mailbalance.delivery import CallerGone, plan
+from mailbalance.errors import (
+    DeliveryError,
+    MailError,
+    TransientError,
+    UnknownOutcomeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mailbalance.backend import Answer
+    from mailbalance.message import Envelope, Message
+    from mailbalance.retry import RetryPolicy
+    from mailbalance.routing import Route, Router
+    from mailbalance.routing.traffic import Traffic
+
+
+Detached: TypeAlias = "set[asyncio.Task[Receipt]]"
+
+#: Seconds for a probe that decides whether a message is spent on a backend, and for one
+#: that only asks for limits; a message waits for either.
+PROBE = {"must": 5.0, "may": 2.0}
+
+
+class Job:
+    """One message on its way, with everybody who must be told of it."""
+
+    __slots__ = (
+        "_attempts", "_clock", "_envelope", "_message", "_observers", "_router",
+        "_traffic", "detached", "over", "route", "steps",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        message: Message,
+        envelope: Envelope,
+        route: Route,
+        *,
+        policy: RetryPolicy,
+        router: Router,
+        traffic: Traffic,
+        observers: Sequence[events.Observer],
+        detached: Detached,
+        clock: Callable[[], float],
+        together: bool = False,
+    ) -> None:
+        self._message = message
+        self._envelope = envelope
+        self._router = router
+        self._traffic = traffic
+        self._clock = clock
+        self._observers = observers
+        self._attempts: list[Attempt] = []
+        self.detached = detached
+        #: Called with what became of it, also when its caller has gone by then; with
+        #: ``None`` when a fault of ours hides that.
+        self.over: Callable[[Answer | None], object] = _nobody
+        self.route = route
+        self.steps = plan(
+            route,
+            envelope.recipients,
+            policy,
+            clock=clock,
+            can_carry=self._can_carry,
+            record=self._attempts,
+            traffic=traffic,
+            sender=envelope.domain,
+            together=together,
+        )
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """Every attempt judged so far; grows as they are made."""
+        return self._attempts
+
+    def advance(self, answer: Answer) -> Try | Receipt:
+        """Hand an answer to the plan, tell the observers, and give the next step."""
+        try:
+            return self.steps.send(answer)
+        finally:
+            self._note(answer, detached=False)
+
+    def leave(self, answer: Answer | None = None) -> None:
+        """End without a caller: make no further try, and tell what is known.
+
+        Args:
+            answer: What the try under way came to; ``None`` between two tries.
+        """
+        if answer is None and not self._attempts:
+            self.steps.close()
+            self.failed(TransientError("cancelled before a try", phase="cancelled"))
+            return
+        end: Try | Receipt | DeliveryError
+        try:
+            end = self.steps.send(CallerGone(answer))
+        except DeliveryError as error:
+            end = error
+        if answer is not None:
+            self._note(answer, detached=True)
+        if isinstance(end, Receipt):
+            self.accepted(end)
+        elif isinstance(end, DeliveryError):
+            self.failed(end)
+
+    def envelope(self, recipients: tuple[str, ...]) -> Envelope:
+        """Give the envelope for these recipients."""
+        if recipients == self._envelope.recipients:
+            return self._envelope
+        return self._envelope.only(recipients)
+
+    def send(self, step: Try) -> Answer:
+        """Make one attempt and wait for it."""
+        envelope, ends = self.envelope(step.recipients), self._clock() + step.timeout
+        try:
+            if step.probe != "no":
+                self._probe(step)
+            left = ends - self._clock()
+            return step.backend.send(self._message, envelope, timeout=left)
+        except DeliveryError as error:
+            return error
+
+    async def asend(self, step: Try) -> Answer:
+        """Make one attempt in a task that outlives its caller where it must."""
+        envelope = self.envelope(step.recipients)
+        sending = (
+            step.backend.asend(self._message, envelope, timeout=step.timeout)
+            if step.probe == "no"
+            else self._aprobed(step, envelope)
+        )
+        task = asyncio.ensure_future(sending)
+        try:
+            return await asyncio.shield(task)
+        except DeliveryError as error:
+            return error
+        except asyncio.CancelledError:
+            self._detach(task, step)
+            raise
+
+    def _probe(self, step: Try) -> None:
+        """Ask the backend whether it is there, and what its limits are."""
+        try:
+            rates = cast("Probing", step.backend).probe(timeout=_patience(step))
+        except DeliveryError:
+            if step.probe == "must":
+                raise
+        else:
+            self._traffic.learn(step.backend, rates, self._clock())
+
+    async def _aprobed(self, step: Try, envelope: Envelope) -> Receipt:
+        """Do as ``_probe`` does, and then send."""
+        ends = self._clock() + step.timeout
+        try:
+            rates = await cast("Probing", step.backend).aprobe(timeout=_patience(step))
+        except DeliveryError:
+            if step.probe == "must":
+                raise
+        else:
+            self._traffic.learn(step.backend, rates, self._clock())
+        left = ends - self._clock()
+        return await step.backend.asend(self._message, envelope, timeout=left)
+
+    def accepted(self, receipt: Receipt) -> None:
+        """Tell of a message that was accepted."""
+        self.over(receipt)
+        events.tell(self._observers, events.Accepted(self._message.key, receipt))
+
+    def failed(self, error: DeliveryError) -> None:
+        """Tell of a message that was not accepted, or nobody can know."""
+        stamp = self._message.stamp()
+        message_id = error.message_id = stamp.message_id
+        error.mailbalance_id = stamp.id
+        self.over(error)
+        told = events.GaveUp(self._message.key, message_id, error)
+        events.tell(self._observers, told)
+
+    def broken_off(self, error: BaseException) -> None:
+        """Tell of a message whose send something from outside has ended.
+
+        A signal's handler may raise in the middle of it. Only a mistake of ours or the
+        caller's, found before anything was handed over, leaves the outcome known.
+        """
+        outcomes = [attempt.outcome for attempt in self._attempts]
+        known = isinstance(error, MailError) and "unknown" not in outcomes
+        if known or outcomes[-1:] == ["accepted"]:
+            return
+        why = f"broken off by {type(error).__name__}"
+        attempts = tuple(self._attempts)
+        self.failed(UnknownOutcomeError(why, phase="send", attempts=attempts))
+
+    def _can_carry(self, backend: Backend, recipients: tuple[str, ...]) -> bool:
+        return backend.refuses(self._message, self.envelope(recipients)) is None
+
+    def _note(self, answer: Answer, *, detached: bool) -> None:
+        """Count what the attempt that was just judged carried, and tell of it."""
+        attempt = self._attempts[-1]
+        if isinstance(answer, Receipt):
+            self._router.carried(attempt.backend, len(answer.accepted))
+        message_id = self._message.stamp().message_id
+        told = events.Attempted(self._message.key, message_id, attempt, detached)
+        events.tell(self._observers, told)
+
+    def _detach(self, task: asyncio.Task[Receipt], step: Try) -> None:
+        """Let an attempt end without its caller; whatever it comes to is told."""
+
+        def report(ended: asyncio.Task[Receipt]) -> None:
+            self.detached.discard(ended)
+            answer = _answer_of(ended, step.backend.name)
+            if answer is None:
+                self.steps.close()
+                self.over(None)
+            else:
+                self.leave(answer)
+
+        if task.done():  # it ended while its caller was being cancelled
+            report(task)
+            return
+        self.detached.add(task)
+        task.add_done_callback(report)
+        task.cancel()
+
+
+def _nobody(_: Answer | None) -> None:
+    """Hear what became of a job, for callers who wait for it themselves."""
+
+
+def _answer_of(ended: asyncio.Task[Receipt], backend: str) -> Answer | None:
+    """Give what a detached attempt came to; ``None`` for a fault of ours, logged."""
+    if ended.cancelled():
+        why = "cancelled by its caller"
+        return TransientError(why, backend=backend, phase="cancelled")
+    error = ended.exception()
+    if error is None:
+        return ended.result()
+    if isinstance(error, DeliveryError):
+        return error
+    events.logger.error("a detached attempt failed", exc_info=error)
+    return None
+
+
+def _patience(step: Try) -> float:
+    return min(PROBE[step.probe], step.timeout / 3)

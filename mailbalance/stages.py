@@ -1,0 +1,116 @@
+"""The stages of a send, apart: taking a message in, routing it, sending it.
+
+What lives here: ``Stages``, the part of ``Mailer`` that everything sends by: ``send`` and
+``asend``, many at once, keys, the drop-in. What must not: a decision about backends or
+retries, or waiting.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Unpack
+
+from mailbalance.driver import arun, run
+from mailbalance.errors import DeliveryError
+from mailbalance.intake import Sendable, take
+from mailbalance.job import Job
+from mailbalance.message import Envelope, Fields, Message
+from mailbalance.oversight import Oversight
+from mailbalance.routing.route import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailbalance import events
+    from mailbalance.backend import Receipt, Try
+    from mailbalance.retry import RetryPolicy
+    from mailbalance.routing import StandIns
+    from mailbalance.under_way import UnderWay
+
+
+class Stages(Oversight):
+    """The part of a mailer that takes messages in, routes and sends them.
+
+    Attributes:
+        policy: When to try again and when to give up.
+        observers: Who is told of each event.
+        under_way: The sends that have begun and not ended.
+    """
+
+    policy: RetryPolicy
+    observers: Sequence[events.Observer]
+    under_way: UnderWay
+    _defaults: dict[str, Any]
+
+    def take(
+        self, message: Sendable | None = None, /, **fields: Unpack[Fields]
+    ) -> Message:
+        """Make whatever ``send`` takes a ``Message``, with this mailer's defaults.
+
+        Raises:
+            MessageError: When it is wrong, or both a message and its fields are given.
+        """
+        return take(message, fields, self._defaults)
+
+    def begin(
+        self,
+        message: Message,
+        *,
+        via: str | None = None,
+        envelope: Envelope | None = None,
+        stand_ins: StandIns = NOBODY,
+        together: bool = False,
+    ) -> Job:
+        """Route a message, and count the choice, without sending it yet.
+
+        ``send`` is ``take``, ``begin`` and ``finish``; apart they let several messages be
+        routed before the first is sent. ``stand_ins`` are backends that act for this
+        message in place of those of the same name. ``together`` lets its first try go in
+        one call with those of other messages, where the backend can.
+        """
+        self.under_way.must_be_open()
+        envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
+        route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
+        return Job(
+            message,
+            envelope,
+            route,
+            policy=self.policy,
+            router=self.router,
+            traffic=self.traffic,
+            observers=self.observers,
+            detached=self.under_way.detached,
+            clock=self.timing.clock,
+            together=together,
+        )
+
+    def finish(self, job: Job, step: Try | None = None) -> Receipt:
+        """Send what was begun, and wait; raises what ``send`` raises.
+
+        ``step`` is the step that its plan has given already, if it has.
+        """
+        self.under_way.begin(job)
+        try:
+            receipt = run(job, self.timing.sleep, step)
+            job.accepted(receipt)
+        except DeliveryError as error:
+            job.failed(error)
+            raise
+        except BaseException as error:
+            job.broken_off(error)
+            raise
+        finally:
+            self.under_way.end(job)
+        return receipt
+
+    async def afinish(self, job: Job, step: Try | None = None) -> Receipt:
+        """Do as ``finish`` does, without blocking the event loop."""
+        self.under_way.abegin(job)
+        try:
+            receipt = await arun(job, self.timing.asleep, step)
+            job.accepted(receipt)
+        except DeliveryError as error:
+            job.failed(error)
+            raise
+        finally:
+            self.under_way.aend(job)
+        return receipt

@@ -1,0 +1,249 @@
+"""All that is known of one message on its way, and what follows from it.
+
+What lives here: ``Story``, the memory and the judgement of one plan. What must not: the
+order in which a plan asks (``delivery``), I/O, sleeping, a clock, or the name of any
+provider or error class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenacity import Future, RetryCallState, Retrying
+
+from mailbalance.backend import Attempt, Receipt, Refusal
+from mailbalance.errors import DeliveryError
+from mailbalance.frozen import FrozenDict
+from mailbalance.routing.choice import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailbalance.backend import Answer, Backend
+    from mailbalance.retry import RetryPolicy
+    from mailbalance.routing import Route
+    from mailbalance.routing.gate import Pass
+    from mailbalance.routing.traffic import Traffic
+
+#: tenacity's state wants the loop it belongs to; ours belongs to none.
+_NO_RETRYING = Retrying()
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one backend stands for this message."""
+
+    backend: Backend
+    tries: int = 0
+    not_before: float = 0.0
+    out: bool = False
+
+
+class Story:
+    """All that is known of one message on its way; private to one plan."""
+
+    __slots__ = (
+        "able", "attempts", "everyone", "last", "latest", "policy", "receipts", "refused",
+        "route", "sender", "settled", "standings", "started", "traffic", "unknown",
+        "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        route: Route,
+        recipients: tuple[str, ...],
+        policy: RetryPolicy,
+        attempts: list[Attempt],
+        *,
+        started: float,
+        traffic: Traffic,
+        sender: str,
+    ) -> None:
+        self.route = route
+        self.everyone = self.waiting = recipients
+        self.policy = policy
+        self.started = started
+        self.latest = started + policy.timeout - policy.reserve
+        self.traffic = traffic
+        self.sender = sender
+        self.standings = [Standing(backend) for backend in route.order]
+        self.able = self.standings
+        self.attempts = attempts
+        self.receipts: list[Receipt] = []
+        self.refused: dict[str, Refusal] = {}
+        self.unknown: DeliveryError | None = None
+        self.last: DeliveryError | None = None
+        self.settled = False
+
+    def first(self, *, together: bool) -> Pass:
+        """Give the first try.
+
+        Args:
+            together: Whether it may go together with other messages.
+
+        Raises:
+            DeliveryError: When no backend may be tried in time.
+        """
+        ask = self._ask(self.started, self.route.assigned, together=together)
+        given = self.traffic.choose(self.able, ask)
+        if given is None:
+            raise self.traffic.refusal(self.able, ask)
+        return given
+
+    def note(self, standing: Standing, answer: Answer, given: Pass, now: float) -> None:
+        """Write down what came of a try, and what follows from it."""
+        self.traffic.end(given, answer, now)
+        name, asked = standing.backend.name, len(self.waiting)
+        took = max(0.0, now - given.began)
+        self.attempts.append(Attempt.of(name, answer, asked, took))
+        standing.tries += 1
+        if isinstance(answer, Receipt):
+            self._note_receipt(answer)
+        else:
+            self._note_error(standing, answer)
+        if not self.settled and not standing.out:
+            state = _state(answer, standing.tries, self.started, now)
+            standing.not_before = now + self.policy.wait(state)
+
+    def _note_receipt(self, receipt: Receipt) -> None:
+        self.receipts.append(receipt)
+        self.last = (
+            None  # what it says of the deferred is newer than an error before it
+        )
+        if not receipt.refused:
+            self.waiting, self.settled = (), True
+            return
+        self.refused.update(receipt.refused)
+        later = {a for a, reply in receipt.refused.items() if reply.temporary}
+        self.waiting = tuple(a for a in self.waiting if a in later)
+        self.settled = not self.waiting
+
+    def _note_error(self, standing: Standing, error: DeliveryError) -> None:
+        self.last = error
+        self.refused.update(error.refused)
+        self.waiting = tuple(a for a in self.waiting if a not in error.refused)
+        unknown = error.outcome == "unknown"
+        if unknown:
+            self.unknown = error
+        again = unknown and self.policy.unknown == "retry"
+        if not (error.retry_here or again):
+            standing.out = True
+        if not (error.try_next or again):
+            self._leave_out(lambda other: other is not standing)
+        if getattr(error, "scope", None) == "account":
+            account = standing.backend.account
+            self._leave_out(lambda other: other.backend.account == account)
+        self.settled = all(each.out for each in self.standings) or not self.waiting
+
+    def _leave_out(self, which: Callable[[Standing], bool]) -> None:
+        for standing in self.standings:
+            if which(standing):
+                standing.out = True
+
+    def next_try(
+        self, now: float, can_carry: Callable[[Backend, tuple[str, ...]], bool]
+    ) -> Pass | None:
+        """Give the next try; ``None`` to give up.
+
+        A backend not tried yet goes before one that was, in the route's order.
+        """
+        if self.policy.stop(_state(self.last, len(self.attempts), self.started, now)):
+            return None
+        narrowed = len(self.waiting) < len(self.everyone)
+        self.able = [
+            standing
+            for standing in self.standings
+            if not standing.out
+            and not (narrowed and not can_carry(standing.backend, self.waiting))
+        ]
+        self.able.sort(key=lambda each: (each.tries > 0, each.not_before))
+        return self.traffic.choose(self.able, self._ask(now)) if self.able else None
+
+    def _ask(
+        self, now: float, assigned: str | None = None, *, together: bool = False
+    ) -> Ask:
+        recipients = len(self.waiting)
+        return Ask(self.sender, recipients, now, self.latest, assigned, together)
+
+    def end(self) -> Receipt:
+        """Give the final receipt, or raise what the caller must know."""
+        if not self.receipts or (self.unknown and self.waiting):
+            raise self._failure()
+        last = self.receipts[-1]
+        accepted = tuple(a for each in self.receipts for a in each.accepted)
+        refused = (
+            self._finally_refused(accepted)
+            if len(accepted) < len(self.everyone)
+            else _NOBODY
+        )
+        return Receipt(
+            outcome="partial" if refused else "accepted",
+            backend=last.backend,
+            provider_ids=tuple(i for each in self.receipts for i in each.provider_ids),
+            message_id=last.message_id,
+            accepted=accepted,
+            refused=refused,
+            attempts=tuple(self.attempts),
+            assigned=self.route.assigned,
+            forced=self.route.forced,
+            possible_duplicate=self.unknown is not None,
+        )
+
+    def _finally_refused(self, accepted: tuple[str, ...]) -> FrozenDict[str, Refusal]:
+        """Give the reply for everybody who is not among the accepted."""
+        replies = dict(self.refused)
+        if self.last is not None:
+            unsaid = Refusal(0, self.last.detail)
+            replies |= dict.fromkeys(self.waiting, unsaid)
+        return FrozenDict(
+            (address, replies[address])
+            for address in self.everyone
+            if address not in accepted
+        )
+
+    def _failure(self) -> DeliveryError:
+        error = self.unknown or self.last
+        if error is None:  # pragma: no cover - no receipt means an error was noted
+            raise AssertionError("a plan ended without an answer")
+        error.attempts = tuple(self.attempts)
+        error.accepted = tuple(a for each in self.receipts for a in each.accepted)
+        error.refused = {
+            address: reply
+            for address, reply in self.refused.items()
+            if not reply.temporary and address not in error.accepted
+        }
+        if len(self.attempts) > 1:
+            error.add_note(f"{len(self.attempts)} attempts: {_summary(self.attempts)}")
+        return error
+
+
+_NOBODY: FrozenDict[str, Refusal] = FrozenDict()
+
+
+def _state(
+    answer: Answer | None, number: int, started: float, now: float
+) -> RetryCallState:
+    """Give the tenacity state that says: this is what try ``number`` came to, by now.
+
+    Its own setters read the wall clock, so the fields are set one by one.
+    """
+    state = RetryCallState(retry_object=_NO_RETRYING, fn=None, args=(), kwargs={})
+    state.attempt_number = number
+    state.start_time = started
+    state.outcome_timestamp = now
+    state.outcome = Future(number)
+    if isinstance(answer, DeliveryError):
+        state.outcome.set_exception(answer)
+    else:
+        state.outcome.set_result(answer)
+    return state
+
+
+def _summary(attempts: list[Attempt]) -> str:
+    return "; ".join(
+        f"{attempt.backend} {attempt.outcome}"
+        + (f" in {attempt.phase}" if attempt.phase else "")
+        + (f" ({attempt.code})" if attempt.code else "")
+        for attempt in attempts
+    )
