@@ -83,9 +83,9 @@ def stopping_use(mailer: Mailer) -> None:
             del came
 
 
-async def async_stopping_use(mailer: Mailer) -> bool:
+async def async_stopping_use(mailer: Mailer) -> None:
     """The same for a program of tasks."""
     async with stop_on(mailer) as stop:
         named: Stopping = stop
-        await mailer.asend(to="ana@example.com", text="Hey")
-    return named.requested
+        while not named.requested:
+            await mailer.asend(to="ana@example.com", text="Hey")
