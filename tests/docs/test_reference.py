@@ -231,7 +231,11 @@ def test_the_published_rates_are_those_of_the_backends() -> None:
     rate, _, read = listed["mailtrap"]
     _, connections, read_smtp = listed["mailtrap-smtp"]
 
-    assert parse_rates(rate).rates == api.rates
+    [listed_rate], [published] = parse_rates(rate).rates, api.rates
+    assert (listed_rate.count, listed_rate.period) == (
+        published.count,
+        published.period,
+    )
     assert int(connections) == smtp.concurrency
     assert {date.fromisoformat(each) for each in (read, read_smtp)} == {
         api.checked,
