@@ -52,9 +52,9 @@ def texts(body: bytes) -> str:
 def scrubbed(text: str, secrets: Iterable[str | None]) -> str:
     """Cut a provider's text to a decent length, without secrets or control characters."""
     clean = scrub(text, secrets)
-    printable = "".join(char if char.isprintable() else " " for char in clean)
-    short = printable[:LONGEST_DETAIL]
-    return short if len(printable) <= LONGEST_DETAIL else f"{short[:-3]}..."
+    first = clean[:LONGEST_DETAIL]
+    short = "".join(char if char.isprintable() else " " for char in first)
+    return short if len(clean) <= LONGEST_DETAIL else f"{short[:-3]}..."
 
 
 def retry_after(

@@ -29,17 +29,17 @@ def receipt(
     keys: Keys,
 ) -> Receipt:
     """Judge a reply: only 200 with a MessageId is a success (botocore takes less)."""
-    if response.status != 200:
+    if response.status >= 300:
         raise _error(backend, response, message, envelope, keys)
     reply = _answers.decoded(response.body)
     provider_id = reply.get("MessageId") if isinstance(reply, dict) else None
-    if not isinstance(provider_id, str) or not provider_id:
+    if response.status != 200 or not isinstance(provider_id, str) or not provider_id:
         raise UnknownOutcomeError(
-            "SES said 200 without a MessageId",
+            f"SES said {response.status}, which is no 200 with a MessageId",
             likely="accepted",
             backend=backend,
             phase="reply",
-            code="200",
+            code=str(response.status),
         )
     return Receipt(
         "accepted",

@@ -1,0 +1,190 @@
+"""Every status an API can answer with, in seven shapes, and what it must come to.
+
+The rules are written from RFC 9110 section 15 and from what the providers promise (SES: a
+``MessageId``; Mailtrap: ``success: true``), not from the library's tables. They know
+statuses and shapes only; what a provider's own codes and words change has tests elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
+
+import pytest
+
+from mailbalance.backend import Receipt
+from mailbalance.errors import (
+    DeliveryError,
+    RejectedError,
+    ThrottledError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+    UnsuitableError,
+)
+from mailbalance.wire.http import HttpResponse, HttpWire
+from mailbalance.wire.http.wire import Engine
+from tests.wire.certainty import Figures, sampled
+from tests.wire.cutting import HOWS, TIMEOUT, How
+from tests.wire.http_cuts import ENGINES, ENVELOPES, MESSAGES, backend_of
+from tests.wire.http_submission import (
+    REFUSAL,
+    SUCCESS,
+    Api,
+    HttpSubmission,
+    Script,
+    chunked,
+    sized,
+)
+from tests.wire.memory import MemoryLoop, Network, installed
+
+Shape = Literal["empty", "success", "error", "html", "cut", "wrong types", "huge"]
+
+APIS: tuple[Api, ...] = get_args(Api)
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+STATUSES = range(100, 600)
+
+WRONG = {
+    "ses": b'{"MessageId": {"is": ["no", "text"]}}',
+    "mailtrap": b'{"success": "true", "message_ids": 7}',
+}
+HTML = b"<html><body><h1>Oh no</h1></body></html>"
+HUGE = b'{"filler": "' + b"x" * (1 << 20) + b'"}'
+
+MISUNDERSTOOD = {*range(300, 400), 404, 405, 406, 415, 421, 426, 431}
+NOT_US = {401, 402, 403, 407}
+LATER = {408, 409, 425, 503}
+
+
+def expected(api: Api, status: int, shape: Shape) -> type[DeliveryError] | None:
+    """Give the error that a reply must become; ``None`` if the message is accepted."""
+    if status == 200 and shape == "success":
+        return None
+    if status < 300:
+        return UnknownOutcomeError  # success, or no end; but not as it is promised
+    if status == 429:
+        return ThrottledError
+    if api == "ses" and shape == "error":
+        return RejectedError  # SES's own code says that it is the message
+    if status in MISUNDERSTOOD | NOT_US:
+        return UnavailableError
+    if status in LATER:
+        return TransientError
+    if status == 413:
+        return UnsuitableError
+    return RejectedError if status < 500 else UnknownOutcomeError
+
+
+def body(api: Api, shape: Shape) -> bytes:
+    return {
+        "empty": b"",
+        "success": SUCCESS[api],
+        "error": REFUSAL[api],
+        "html": HTML,
+        "cut": SUCCESS[api][:-3],
+        "wrong types": WRONG[api],
+        "huge": HUGE,
+    }[shape]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One reply."""
+
+    api: Api
+    status: int
+    shape: Shape
+    how: How = "sync"
+    engine: Engine = "httpcore2"
+
+
+def judged(statuses: Iterable[int] = STATUSES) -> Figures:
+    """Have the backends judge replies without a wire."""
+    found = Figures()
+    with pytest.MonkeyPatch.context() as patch, found.timed():
+        for api, status, shape in product(APIS, statuses, SHAPES):
+            reply = HttpResponse(status, {}, body(api, shape))
+            patch.setattr(HttpWire, "post", lambda *_, reply=reply, **__: reply)
+            case = Case(api, status, shape)
+            result = _attempt(case)
+            found.add(case, _outcome(result), _complaints(case, result))
+    return found
+
+
+def carried(
+    count: int | None, hows: Iterable[How] = HOWS, engines: Sequence[Engine] = ENGINES
+) -> Figures:
+    """Have some of the replies come over the whole wire, in one piece or in chunks."""
+    every = [
+        Case(api, status, shape, how, engine)
+        for how, engine, api, status, shape in product(
+            hows, engines, APIS, range(200, 600), SHAPES
+        )
+    ]
+    found = Figures()
+    with installed() as place, found.timed():
+        loop = MemoryLoop()
+        try:
+            for case in sampled(every, count):
+                network = Network(_serving(case), now=place.network.now)
+                place.network = loop.network = network
+                if case.how == "sync":
+                    result = _attempt(case)
+                    backend_of(case.api, case.engine).close()
+                else:
+                    result = loop.run_until_complete(_aattempt(case))
+                broken = [*_complaints(case, result), *_leaks(network)]
+                found.add(case, _outcome(result), broken)
+        finally:
+            loop.close()
+    return found
+
+
+def _serving(case: Case) -> Callable[[], HttpSubmission]:
+    def reply(api: Api) -> bytes:
+        said = body(api, case.shape)
+        if case.status in (204, 304):
+            said = b""  # these have no body (RFC 9110 section 6.4.1)
+        framed = chunked if said and case.status % 2 else sized
+        return framed(case.status, said)
+
+    return lambda: HttpSubmission(case.api, lambda: Script(True, reply))
+
+
+def _leaks(network: Network) -> Iterator[str]:
+    yield from (f"line {at} was left open" for at in network.leaked)
+
+
+def _outcome(result: Receipt | Exception) -> str:
+    return getattr(result, "outcome", "escaped")
+
+
+def _complaints(case: Case, result: Receipt | Exception) -> Iterator[str]:
+    wanted = expected(case.api, case.status, case.shape)
+    found = None if isinstance(result, Receipt) else type(result)
+    if found is not wanted:
+        yield f"{found and found.__name__}, not {wanted and wanted.__name__}: {result}"
+    if isinstance(result, DeliveryError) and len(str(result)) > 1000:
+        yield f"it says {len(str(result))} characters"
+
+
+def _attempt(case: Case) -> Receipt | Exception:
+    backend = backend_of(case.api, case.engine)
+    try:
+        return backend.send(MESSAGES["test"], ENVELOPES["test"], timeout=TIMEOUT)
+    except Exception as error:  # noqa: BLE001 - whatever escapes is judged
+        return error
+
+
+async def _aattempt(case: Case) -> Receipt | Exception:
+    backend = backend_of(case.api, case.engine)
+    try:
+        return await backend.asend(MESSAGES["test"], ENVELOPES["test"], timeout=TIMEOUT)
+    except Exception as error:  # noqa: BLE001 - whatever escapes is judged
+        return error
+    finally:
+        await backend.aclose()
+        await asyncio.sleep(0)
