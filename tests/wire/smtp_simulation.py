@@ -56,7 +56,7 @@ class SimulatedServer:
         if verb == "RCPT":
             address = line[9:-1]
             reply = self.replies.get(address, "250 ok")
-            if reply.startswith("250"):
+            if reply.startswith("2"):
                 self._recipients.append(address)
         elif verb == "DATA":
             reply = self.replies.get("DATA") or (
