@@ -21,7 +21,8 @@ MAX_CATEGORY = 255
 #: Custom variables over this are dropped in silence (help page "Custom variables").
 MAX_VARIABLES = 1000
 
-_ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;.]+(?:\.[^\s@<>,;.]+)*")
+_NOT = r"\s\x00-\x1f\x7f@<>,;"
+_ADDRESS = re.compile(rf"[^{_NOT}]+@[^{_NOT}.]+(?:\.[^{_NOT}.]+)*")
 #: Headers that have fields of their own. Mailtrap publishes no list; this is the one of
 #: its own local tool (2026-07), without Reply-To, which django-anymail sends with success.
 _RESERVED = """

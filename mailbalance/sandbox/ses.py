@@ -135,6 +135,10 @@ class SesDoor:
             return _error("SerializationException", "A field has the wrong type.")
         if refusal := self._identity_problem(arrival.sender):
             return _error("MessageRejected", refusal)
+        # those of a raw message stood in its header until now
+        faults = map(rules.address_fault, (arrival.sender, *arrival.recipients))
+        if fault := next(filter(None, faults), None):
+            return _error("BadRequestException", fault)
         if not arrival.recipients or len(arrival.recipients) > rules.MAX_RECIPIENTS:
             return _error("MessageRejected", "Recipient count must be from 1 to 50.")
         message_id = arrival.provider_ids[0]

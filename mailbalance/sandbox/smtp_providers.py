@@ -7,6 +7,7 @@ texts that are always the same (``smtp_words``), or what both share (``smtp_door
 from __future__ import annotations
 
 import hmac
+import re
 import uuid
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ from mailbalance.sandbox.smtp_doors import SmtpDoor
 
 if TYPE_CHECKING:
     from mailbalance.sandbox.smtp_dialogue import Dialogue
+
+#: RFC 1870 section 4; more digits than these, Python would not convert.
+_SIZE = re.compile(r"[0-9]{1,20}")
 
 
 class SesSmtpDoor(SmtpDoor):
@@ -108,7 +112,7 @@ class MailtrapSmtpDoor(SmtpDoor):
         if dialogue.sent >= self.max_messages:
             return self.refusal("421 4.7.0 Too many messages on one connection")
         size = next((p[5:] for p in params if p.upper().startswith("SIZE=")), "0")
-        if not size.isdigit():
+        if not _SIZE.fullmatch(size):
             return self.refusal(self.words.bad_parameter)
         if int(size) > self.max_size:
             return self.refusal(self.words.too_big)

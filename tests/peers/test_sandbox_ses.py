@@ -209,6 +209,14 @@ def test_a_wrongly_typed_field_is_an_error_and_no_crash(box: Sandbox) -> None:
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
+@pytest.mark.parametrize("head", ["From: a@x.com\nTo: bo", "From: x\nTo: b@y.com"])
+def test_an_address_in_a_raw_header_must_be_one_too(box: Sandbox, head: str) -> None:
+    client = sesv2(box)
+
+    with pytest.raises(client.exceptions.BadRequestException, match="final '@domain'"):
+        client.send_email(Content={"Raw": {"Data": head.encode()}})
+
+
 def test_boto3_posts_a_dropped_message_again(box: Sandbox) -> None:
     box.fault("ses", "drop", count=1)
     retrying = Config(retries={"total_max_attempts": 2, "mode": "standard"})

@@ -176,6 +176,13 @@ def test_a_bad_sender_is_a_syntax_error(address: str) -> None:
     assert Talk([f"{OPEN}MAIL FROM:<{address}>\r\n".encode()]).codes[-1] == 501
 
 
+@pytest.mark.parametrize("size", ["x", "-1", "9" * 5000])
+def test_a_size_that_is_none_is_a_syntax_error(size: str) -> None:
+    talk = Talk([f"{OPEN}MAIL FROM:<a@x.com> SIZE={size}\r\nNOOP\r\n".encode()])
+
+    assert talk.codes[-2:] == [555, 250]
+
+
 def test_ses_refuses_a_message_without_a_from() -> None:
     user = f"\0{KEYS.access_key}\0{KEYS.smtp_password}".encode()
     opening = b"EHLO me\r\nAUTH PLAIN " + base64.b64encode(user) + b"\r\n"
