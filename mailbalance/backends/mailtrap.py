@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from mailbalance.backend import Limits, Rate, Receipt
-from mailbalance.backends import _answers, _http, _json, _mailtrap_pace, _pace
-from mailbalance.backends._mailtrap_errors import RULES
+from mailbalance.backends import _http, _json, _mailtrap_pace, _pace
+from mailbalance.backends._mailtrap_batch import LOAD, answers, batch_body
+from mailbalance.backends._mailtrap_reply import must_be_alive, must_be_fine, receipt
 from mailbalance.backends._mailtrap_request import LIMITS, reason_against, request_body
 from mailbalance.backends._mailtrap_settings import (
     OPTIONS,
@@ -21,15 +22,17 @@ from mailbalance.backends._mailtrap_settings import (
     base_url_of,
     problems_in,
 )
-from mailbalance.errors import ConfigError, TransientError, UnknownOutcomeError
+from mailbalance.errors import ConfigError
 from mailbalance.secret import Secret, hushed
-from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
+from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.clients import check
 from mailbalance.wire.http.pools import CONNECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
+    from mailbalance.backend import Answer
+    from mailbalance.batch import Mail
     from mailbalance.config import BackendSettings
     from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
@@ -173,7 +176,7 @@ class MailtrapBackend:
     def send(self, message: Message, envelope: Envelope, *, timeout: float) -> Receipt:
         """Make one attempt; see ``Backend.send``."""
         response = self._wire.post(self._request(message, envelope), timeout=timeout)
-        return self._receipt(response, message, envelope)
+        return receipt(response, (message, envelope), **self._facts)
 
     async def asend(
         self, message: Message, envelope: Envelope, *, timeout: float
@@ -181,15 +184,44 @@ class MailtrapBackend:
         """Make one attempt; see ``Backend.asend``."""
         request = self._request(message, envelope)
         response = await self._wire.apost(request, timeout=timeout)
-        return self._receipt(response, message, envelope)
+        return receipt(response, (message, envelope), **self._facts)
+
+    #: How much ``/api/batch`` takes.
+    load = LOAD
+
+    def lane(self, message: Message) -> Hashable | None:
+        """Let messages of one host and one sender's domain go together.
+
+        A sender that is not allowed has the whole batch refused.
+        """
+        domain = message.from_.domain if message.from_ else ""
+        return message.stream or self._stream, domain
+
+    def send_batch(self, mails: Sequence[Mail], *, timeout: float) -> Sequence[Answer]:
+        """Make one attempt for each message in one call; see ``Batching.send_batch``."""
+        response = self._wire.post(self._batch(mails), timeout=timeout)
+        must_be_fine(response, **self._facts)
+        return answers(response, mails, **self._facts)
+
+    async def asend_batch(
+        self, mails: Sequence[Mail], *, timeout: float
+    ) -> Sequence[Answer]:
+        """Make one attempt for each message in one call; see ``Batching.asend_batch``."""
+        response = await self._wire.apost(self._batch(mails), timeout=timeout)
+        must_be_fine(response, **self._facts)
+        return answers(response, mails, **self._facts)
 
     def probe(self, *, timeout: float) -> tuple[Rate, ...]:
         """Ask the sending host for something that is not there; see ``Probing.probe``."""
-        return self._alive(self._wire.get(self._question(), timeout=timeout))
+        response = self._wire.get(self._question(), timeout=timeout)
+        must_be_alive(response, **self._facts)
+        return ()
 
     async def aprobe(self, *, timeout: float) -> tuple[Rate, ...]:
         """Ask the sending host for something that is not there; see ``Probing.aprobe``."""
-        return self._alive(await self._wire.aget(self._question(), timeout=timeout))
+        response = await self._wire.aget(self._question(), timeout=timeout)
+        must_be_alive(response, **self._facts)
+        return ()
 
     def connections(self) -> tuple[int, int] | None:
         """Give how many connections are in use and how many rest, if they are ours."""
@@ -208,86 +240,29 @@ class MailtrapBackend:
             return self._base_url.rstrip("/")
         return HOSTS["sandbox" if self._sandbox_id else stream or self._stream]
 
+    def _url(self, stream: Stream | None, what: str) -> str:
+        sandbox = f"/{self._sandbox_id}" if self._sandbox_id else ""
+        return f"{self._base(stream)}/api/{what}{sandbox}"
+
     @property
-    def _path(self) -> str:
-        return f"/api/send/{self._sandbox_id}" if self._sandbox_id else "/api/send"
+    def _facts(self) -> dict[str, Any]:
+        return {"backend": self._name, "token": self._token}
 
     def _question(self) -> HttpRequest:
         # Without the token: whether it is good is not asked, and its rate not spent.
-        return HttpRequest("GET", self._base(None) + self._path, {}, b"")
-
-    def _alive(self, response: HttpResponse) -> tuple[Rate, ...]:
-        """Take any clear answer, a refusal too, for a sign of life."""
-        if response.status < 500:
-            return ()
-        text = _answers.scrubbed(_answers.texts(response.body), [self._token])
-        raise _http.failure(
-            _http.Verdict(TransientError),
-            response,
-            backend=self._name,
-            code=str(response.status),
-            text=text,
-        )
+        return HttpRequest("GET", self._url(None, "send"), {}, b"")
 
     def _request(self, message: Message, envelope: Envelope) -> HttpRequest:
+        body = request_body(message, envelope)
+        return self._post(self._url(message.stream, "send"), body)
+
+    def _batch(self, mails: Sequence[Mail]) -> HttpRequest:
+        stream = mails[0][0].stream
+        return self._post(self._url(stream, "batch"), batch_body(mails))
+
+    def _post(self, url: str, body: dict[str, Any]) -> HttpRequest:
         headers = {
             "Authorization": Secret(f"Bearer {self._token}"),
             "Content-Type": "application/json",
         }
-        body = request_body(message, envelope)
-        return HttpRequest(
-            "POST",
-            self._base(message.stream) + self._path,
-            headers,
-            _json.encoded(body),
-        )
-
-    def _receipt(
-        self, response: HttpResponse, message: Message, envelope: Envelope
-    ) -> Receipt:
-        """Judge a reply: only 200 with ``success: true`` is one; ids may be missing."""
-        if not 200 <= response.status < 300:
-            raise self._error(response)
-        reply = _answers.decoded(response.body)
-        if response.status != 200 or not _is_success(reply):
-            raise UnknownOutcomeError(
-                f"Mailtrap said {response.status} without success: "
-                f"{_answers.scrubbed(_answers.texts(response.body), [self._token])}",
-                likely=None if _says_failure(reply) else "accepted",
-                backend=self._name,
-                phase="reply",
-                code=str(response.status),
-            )
-        return Receipt(
-            "accepted",
-            self._name,
-            provider_ids=_ids(reply),
-            message_id=message.stamp().message_id,
-            accepted=envelope.recipients,
-        )
-
-    def _error(self, response: HttpResponse) -> Exception:
-        text = _answers.scrubbed(_answers.texts(response.body), [self._token])
-        verdict = _http.judge(RULES, response.status, "", text)
-        return _http.failure(
-            verdict,
-            response,
-            backend=self._name,
-            code=str(response.status),
-            text=text,
-        )
-
-
-def _is_success(reply: Any) -> bool:
-    return isinstance(reply, dict) and reply.get("success") is True
-
-
-def _says_failure(reply: Any) -> bool:
-    return isinstance(reply, dict) and reply.get("success") is False
-
-
-def _ids(reply: dict[str, Any]) -> tuple[str, ...]:
-    """Give the ids: one for each of To, Cc, Bcc; from the Mailtrap Sandbox a single one."""
-    found = reply.get("message_ids")
-    ids = found if isinstance(found, list) else []
-    return tuple(str(each) for each in ids if isinstance(each, (str, int)) and each)
+        return HttpRequest("POST", url, headers, _json.encoded(body))
