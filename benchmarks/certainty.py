@@ -1,7 +1,8 @@
 """How many messages each client loses, doubles or leaves in doubt, fault by fault.
 
 Nothing is left to chance: a server does with the first, second ... attempt of a message
-what the case says, so that every run gives the same table.
+what the case says, so that every run gives the same table. Only mailbalance with two
+backends varies by a few messages: its breaker opens a moment sooner or later.
 
 Run: python benchmarks/certainty.py [--messages 20] [--only TEXT] [--cases] [--json]
 """
