@@ -7,13 +7,18 @@ around a batch. What must not: threads, tasks, sleeping.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mailbalance.backend import Receipt, Try
 from mailbalance.batch import Batching
 from mailbalance.bulk.lanes import Member
 from mailbalance.bulk.result import Result
-from mailbalance.errors import DeliveryError, MailError, ThrottledError
+from mailbalance.errors import (
+    DeliveryError,
+    MailError,
+    ThrottledError,
+    TransientError,
+)
 from mailbalance.message import Message
 
 if TYPE_CHECKING:
@@ -73,37 +78,36 @@ class Handling:
             return None
         return backend
 
-    def call(self, batch: Batch) -> Pass:
-        """Take the pass for the one call that carries a batch."""
+    def call(self, batch: Batch) -> Pass | DeliveryError:
+        """Take the pass for the one call that carries a batch, or say why not."""
         now = self.mailer.timing.clock()
-        return self.mailer.traffic.call(batch.backend, now)
+        given = self.mailer.traffic.call(batch.backend, now)
+        facts: dict[str, Any] = {"backend": batch.backend.name, "phase": "pool"}
+        if given is None:
+            return TransientError("it began to cool before their turn came", **facts)
+        if given.delay + self.mailer.policy.reserve <= batch.timeout:
+            return given
+        self.mailer.traffic.undo(given)
+        why = "no room for another call before the time-out"
+        return ThrottledError(why, retry_after=given.delay, **facts)
 
-    def too_late(self, batch: Batch, given: Pass) -> ThrottledError | None:
-        """Say so when the call would have to wait for longer than its messages can."""
-        reserve = self.mailer.policy.reserve
-        if given.delay + reserve <= batch.timeout:
-            return None
-        return ThrottledError(
-            "no room for another call before the time-out",
-            backend=batch.backend.name,
-            phase="pool",
-            retry_after=given.delay,
-        )
+    def called(self, given: Pass, found: Sequence[Answer] | DeliveryError) -> None:
+        """Learn from a call, as from one try: what came of the best of its messages."""
+        if isinstance(found, DeliveryError):
+            told: Answer = found
+        else:
+            told = next((each for each in found if isinstance(each, Receipt)), found[0])
+        self.mailer.traffic.end(given, told, self.mailer.timing.clock())
 
-    def called(
-        self, batch: Batch, given: Pass, found: Sequence[Answer] | DeliveryError
-    ) -> list[Answer]:
-        """Learn from a call; give the answer to each of its messages."""
+    @staticmethod
+    def answers(batch: Batch, found: Sequence[Answer] | DeliveryError) -> list[Answer]:
+        """Give the answer to each message of a batch."""
         number = len(batch.members)
         if isinstance(found, DeliveryError):
-            answers: list[Answer] = [copy.copy(found) for _ in range(number)]
-        else:
-            answers = list(found)
-            if len(answers) != number:  # pragma: no cover - a backend's bug
-                raise AssertionError("a batch was not answered one for one")
-        told = next((each for each in answers if isinstance(each, Receipt)), answers[0])
-        self.mailer.traffic.end(given, told, self.mailer.timing.clock())
-        return answers
+            return [copy.copy(found) for _ in range(number)]
+        if len(found) != number:  # pragma: no cover - a backend's bug
+            raise AssertionError("a batch was not answered one for one")
+        return list(found)
 
     @staticmethod
     def advance(member: Member, answer: Answer) -> Result | None:

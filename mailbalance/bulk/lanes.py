@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable
 
     from mailbalance.backend import Backend, Try
     from mailbalance.batch import Batching, Load, Mail
     from mailbalance.job import Job
     from mailbalance.message import Message
 
-#: Seconds that a message waits for others to go with.
-LINGER = 0.05
+#: Seconds without another message after which a batch goes as it is, and the seconds
+#: after which it goes in any case.
+LINGER, LONGEST = 0.05, 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -48,13 +49,16 @@ class Batch:
     Attributes:
         backend: Who takes them.
         members: Whose messages they are.
+        batching: The same, as one that takes batches.
         since: When the first came.
+        latest: When the last came.
         size: Their bytes.
     """
 
     backend: Backend
     batching: Batching
     since: float
+    latest: float
     members: list[Member] = field(default_factory=list)
     size: int = 0
 
@@ -71,6 +75,15 @@ class Batch:
         """Seconds that the attempt may take: the least that any of them has."""
         return min(each.step.timeout for each in self.members)
 
+    def is_due(self, now: float) -> bool:
+        """Whether it has waited long enough for more."""
+        return now - self.latest >= LINGER or now - self.since >= LONGEST
+
+    def close(self) -> None:
+        """Give it up before it went: its messages were never begun."""
+        for member in self.members:
+            member.job.steps.close()
+
     def has_room(self, size: int) -> bool:
         """Whether another message of so many bytes fits."""
         load: Load = self.batching.load
@@ -83,26 +96,33 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[Hashable, Batch] = {}
 
-    def add(self, member: Member, batching: Batching, now: float) -> Iterator[Batch]:
-        """Take a message in; give the batch that it made full, or did not fit into."""
+    def __bool__(self) -> bool:
+        return bool(self._lanes)
+
+    def add(self, member: Member, batching: Batching, now: float) -> list[Batch]:
+        """Take a message in; give the batches that it made full, or did not fit into."""
         step, size = member.step, member.message.size()
         key = step.backend.name, batching.lane(member.message)
-        batch = self._lanes.get(key)
+        batch, full = self._lanes.get(key), []
         if batch is not None and not batch.has_room(size):
-            yield self._lanes.pop(key)
+            full.append(self._lanes.pop(key))
             batch = None
         if batch is None:
-            batch = self._lanes[key] = Batch(step.backend, batching, now)
+            batch = self._lanes[key] = Batch(step.backend, batching, now, now)
         batch.members.append(member)
         batch.size += size
+        batch.latest = now
         if not batch.has_room(1):
-            yield self._lanes.pop(key)
+            full.append(self._lanes.pop(key))
+        return full
 
-    def due(self, now: float, linger: float = LINGER) -> list[Batch]:
-        """Give the batches whose first message has waited long enough."""
-        keys = [k for k, batch in self._lanes.items() if now - batch.since >= linger]
+    def due(self, now: float) -> list[Batch]:
+        """Give the batches that have waited long enough."""
+        keys = [key for key, batch in self._lanes.items() if batch.is_due(now)]
         return [self._lanes.pop(key) for key in keys]
 
     def flush(self) -> list[Batch]:
         """Give all that is left."""
-        return self.due(0.0, -float("inf"))
+        left = list(self._lanes.values())
+        self._lanes.clear()
+        return left

@@ -165,8 +165,7 @@ class _Sending:
         if self._timer is not None:
             self._timer.cancel()
         for batch in self._lanes.flush():
-            for member in batch.members:
-                member.job.steps.close()
+            batch.close()
         detached = self._mailer.under_way.detached
         for task in self._tasks:
             detached.add(task)
@@ -177,10 +176,17 @@ class _Sending:
         if batching is None:
             self._start(self._finish(member))
             return
-        for batch in self._lanes.add(member, batching, 0.0):
+        for batch in self._lanes.add(member, batching, self._loop.time()):
             self._start(self._carry(batch))
-        if self._timer is None or self._timer.when() <= self._loop.time():
-            self._timer = self._loop.call_later(LINGER, self.flush)
+        if self._timer is None:
+            self._timer = self._loop.call_later(LINGER, self._look)
+
+    def _look(self) -> None:
+        """Send what has waited long enough for others to go with."""
+        for batch in self._lanes.due(self._loop.time()):
+            self._start(self._carry(batch))
+        again = bool(self._lanes)
+        self._timer = self._loop.call_later(LINGER, self._look) if again else None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -236,22 +242,23 @@ class _Sending:
 
     async def _answers(self, batch: Batch) -> list[Answer]:
         given = self._handling.call(batch)
+        if isinstance(given, DeliveryError):
+            return self._handling.answers(batch, given)
         self._mailer.under_way.abegin(batch)
+        found: Sequence[Answer] | DeliveryError | None = None
         try:
-            found: Sequence[Answer] | DeliveryError | None
-            found = self._handling.too_late(batch, given)
-            if found is None:
-                if given.delay:
-                    await self._mailer.timing.asleep(given.delay)
-                try:
-                    timeout = batch.timeout - given.delay
-                    sending = batch.batching.asend_batch(batch.mails, timeout=timeout)
-                    found = await sending
-                except DeliveryError as error:
-                    found = error
-            return self._handling.called(batch, given, found)
+            if given.delay:
+                await self._mailer.timing.asleep(given.delay)
+            timeout = batch.timeout - given.delay
+            found = await batch.batching.asend_batch(batch.mails, timeout=timeout)
+        except DeliveryError as error:
+            found = error
         finally:
             self._mailer.under_way.aend(batch)
+            if found is None:
+                self._mailer.traffic.undo(given)
+        self._handling.called(given, found)
+        return self._handling.answers(batch, found)
 
 
 def _set(end: Any, result: Result) -> None:

@@ -7,6 +7,7 @@ handing on; ``handling`` does the rest.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -85,7 +86,7 @@ class _Sending:
         self._lock = threading.Lock()
         self._lanes = Lanes()
         self._threads = ThreadPoolExecutor(concurrency, "mailbalance-many")
-        self._timer: threading.Timer | None = None
+        self._timed = self._stopped = False
         self.held: deque[_Held] = deque()
         self._size = 0
 
@@ -124,8 +125,10 @@ class _Sending:
 
     def stop(self) -> None:
         """Let what was begun end, and begin nothing more."""
-        if self._timer is not None:
-            self._timer.cancel()
+        with self._lock:
+            self._stopped = True
+            for batch in self._lanes.flush():
+                batch.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _go(self, member: Member) -> None:
@@ -134,14 +137,29 @@ class _Sending:
             self._threads.submit(self._finish, member)
             return
         with self._lock:
-            full = list(self._lanes.add(member, batching, 0.0))
+            full = self._lanes.add(member, batching, time.monotonic())
+            if not self._timed:
+                self._timed = True
+                self._look_later()
         for batch in full:
             self._threads.submit(self._carry, batch)
-        if self._timer is None or not self._timer.is_alive():
-            # The source may take its time over the next message.
-            self._timer = threading.Timer(LINGER, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
+
+    def _look_later(self) -> None:
+        # The source may take its time over the next message.
+        timer = threading.Timer(LINGER, self._look)
+        timer.daemon = True
+        timer.start()
+
+    def _look(self) -> None:
+        """Send what has waited long enough for others to go with."""
+        with self._lock:
+            if self._stopped:
+                return
+            for batch in self._lanes.due(time.monotonic()):
+                self._threads.submit(self._carry, batch)
+            self._timed = bool(self._lanes)
+            if self._timed:
+                self._look_later()
 
     # In a thread
 
@@ -182,18 +200,20 @@ class _Sending:
 
     def _answers(self, batch: Batch) -> list[Answer]:
         given = self._handling.call(batch)
+        if isinstance(given, DeliveryError):
+            return self._handling.answers(batch, given)
         self._mailer.under_way.begin(batch)
+        found: Sequence[Answer] | DeliveryError | None = None
         try:
-            found: Sequence[Answer] | DeliveryError | None
-            found = self._handling.too_late(batch, given)
-            if found is None:
-                if given.delay:
-                    self._mailer.timing.sleep(given.delay)
-                try:
-                    timeout = batch.timeout - given.delay
-                    found = batch.batching.send_batch(batch.mails, timeout=timeout)
-                except DeliveryError as error:
-                    found = error
-            return self._handling.called(batch, given, found)
+            if given.delay:
+                self._mailer.timing.sleep(given.delay)
+            timeout = batch.timeout - given.delay
+            found = batch.batching.send_batch(batch.mails, timeout=timeout)
+        except DeliveryError as error:
+            found = error
         finally:
             self._mailer.under_way.end(batch)
+            if found is None:
+                self._mailer.traffic.undo(given)
+        self._handling.called(given, found)
+        return self._handling.answers(batch, found)

@@ -105,11 +105,18 @@ class Traffic:
         self._tell_all(changes)
         return given
 
-    def call(self, backend: Backend, now: float) -> Pass:
-        """Give the pass for one call that carries several messages."""
+    def call(self, backend: Backend, now: float) -> Pass | None:
+        """Give the pass for one call that carries several messages.
+
+        They had their passes when they were gathered; ``None`` when the backend has
+        become unfit since.
+        """
         state = self.state()
         with state.lock:
             gate = state.gate(backend, now)
+            healthy = all(each.state == "healthy" for each in gate.breakers)
+            if gate.name in self.drained or not (healthy or gate.name in self.frozen):
+                return None
             wait = gate.wait(1, now, "call")
             given = Pass(0, gate, wait, now + wait, kind="call", watching=gate.breakers)
             gate.take(given, 1)
