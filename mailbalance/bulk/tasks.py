@@ -267,5 +267,9 @@ def _set(end: Any, result: Result) -> None:
 
 
 def _fail(end: Any, error: BaseException) -> None:
-    if not end.done():
+    if end.done():
+        return
+    if isinstance(error, asyncio.CancelledError):
+        end.cancel()
+    else:
         end.set_exception(error)
