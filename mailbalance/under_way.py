@@ -29,6 +29,9 @@ LOOK = 0.005
 #: has done so.
 LINGER = 1.0
 
+#: Sends of that time that are remembered at most.
+MOST = 4096
+
 
 class UnderWay:
     """Notes sends in and out; safe for threads, tasks and forks.
@@ -52,7 +55,9 @@ class UnderWay:
         self._threads: dict[object, tuple[int, int]] = {}
         self._tasks: dict[object, _TaskSend] = {}
         self._detached: dict[int, set[asyncio.Task[Any]]] = {}
-        self._latest: deque[tuple[float, int, Callable[[], object]]] = deque(maxlen=256)
+        self._latest: deque[tuple[float, int, Callable[[], object]]] = deque(
+            maxlen=MOST
+        )
         self._back: set[object] = set()
         self._ended = threading.Condition()
         _all.add(self)
