@@ -157,12 +157,16 @@ def _encoded(file: Attachment) -> tuple[str, str, bytes]:
     An attached message must stay readable (RFC 2046 section 5.2.1 allows no encoding), so
     one that is not 7-bit travels as plain bytes under its file name instead.
     """
-    if not file.content_type.lower().startswith("message/"):
+    if not _is_message(file):
         return file.content_type, "base64", transfer.base64(file.content)
     body = transfer.crlf(file.content)
     if body and transfer.is_seven_bit(body):
         return file.content_type, "7bit", body
     return "application/octet-stream", "base64", transfer.base64(file.content)
+
+
+def _is_message(file: Attachment) -> bool:
+    return file.content_type.lower().startswith("message/")
 
 
 class _Boundaries:
@@ -227,8 +231,9 @@ def _size_of_content(message: Message) -> int:
     octets = [len(t) if t.isascii() else len(t.encode()) for t in texts]
     ends = [t.count("\n") + t.count("\r") for t in texts]
     bodies = sum(transfer.upper_size(n + e) for n, e in zip(octets, ends, strict=True))
-    files = sum(
-        transfer.upper_size(len(f.content)) + _FIXED + f.content.count(b"\n")
-        for f in message.attachments
-    )
-    return bodies + files
+    return bodies + sum(map(_size_of_file, message.attachments))
+
+
+def _size_of_file(file: Attachment) -> int:
+    ends = 0 if not _is_message(file) else file.content.count(b"\n")
+    return transfer.upper_size(len(file.content)) + _FIXED + ends

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 #: less elsewhere), so that we seldom write into a connection that is being closed.
 KEEPALIVE = 5.0
 
-#: Connections of one pool, unless told otherwise; both providers' APIs take more than that.
-CONNECTIONS = 100
+#: Connections of one pool, unless told otherwise: so many messages on their way at once are
+#: more than one process makes use of.
+CONNECTIONS = 256
 
 #: State inherited over a fork: never used again and never closed, since closing writes.
 _inherited: list[_State] = []

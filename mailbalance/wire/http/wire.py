@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Engine = Literal["direct", "httpcore2"]
 
 #: What makes them unless a wire is told otherwise.
-ENGINE: Engine = "httpcore2"
+ENGINE: Engine = "direct"
 
 
 class HttpWire:
@@ -67,6 +67,7 @@ class HttpWire:
         self._connections = connections
         self._engine = engine or ENGINE
         self._direct = DirectRoads(ca, connections)
+        self._trusting = False
         self._pools = Pools(ca, connections)
         self._proxies: dict[str, str | None] = {}
 
@@ -200,9 +201,10 @@ class HttpWire:
         """
         if self._engine != "direct" or self._proxy(request.url) is not None:
             return False
-        if request.url.startswith("https:"):
+        if not self._trusting and request.url.startswith("https:"):
             with self._trusted(exchange):
                 client_context(self._ca)
+            self._trusting = True
         return True
 
     def _proxy(self, url: str) -> str | None:
