@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING
 
 from mailbalance import mime
 from mailbalance.backend import Receipt
+from mailbalance.batch import Load
+from mailbalance.errors import DeliveryError
 from mailbalance.wire.smtp import Mail, path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
-    from mailbalance.backend import Limits, Rate
+    from mailbalance.backend import Answer, Limits, Rate
+    from mailbalance.batch import Mail as BatchMail
     from mailbalance.message import Envelope, Message
     from mailbalance.wire.smtp import Accepted, Server, SmtpWire
+    from mailbalance.wire.smtp.chain import End
 
 
 class SmtpBackend(ABC):
@@ -145,6 +149,40 @@ class SmtpBackend(ABC):
         """Give how many connections are in use and how many rest, over all its wires."""
         found = [wire.occupancy() for wire in self.wires()]
         return sum(busy for busy, _ in found), sum(idle for _, idle in found)
+
+    #: Messages that follow each other on one connection: enough that waiting for replies
+    #: is shared, few enough that several connections have work.
+    load = Load(messages=25, size=20 * 1024 * 1024)
+
+    def lane(self, message: Message) -> Hashable | None:
+        """Let messages to one server go together."""
+        return message.stream
+
+    def send_batch(self, mails: Sequence[BatchMail], *, timeout: float) -> list[Answer]:
+        """Make one attempt for each message, one after another on one connection."""
+        ends = time.monotonic() + timeout
+        wire = self.wire(mails[0][0])
+        found = wire.send_all(
+            [self._mail(*each) for each in mails], timeout=ends - time.monotonic()
+        )
+        return self._answers(mails, found)
+
+    async def asend_batch(
+        self, mails: Sequence[BatchMail], *, timeout: float
+    ) -> list[Answer]:
+        """Do as ``send_batch`` does, without blocking the event loop."""
+        ends = time.monotonic() + timeout
+        wire = await self.awire(mails[0][0], timeout=timeout)
+        found = await wire.asend_all(
+            [self._mail(*each) for each in mails], timeout=ends - time.monotonic()
+        )
+        return self._answers(mails, found)
+
+    def _answers(self, mails: Sequence[BatchMail], found: list[End]) -> list[Answer]:
+        return [
+            end if isinstance(end, DeliveryError) else self._receipt(message, end)
+            for (message, _), end in zip(mails, found, strict=True)
+        ]
 
     def close(self) -> None:
         """Close what ``send`` opened."""

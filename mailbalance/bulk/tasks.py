@@ -10,21 +10,30 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.bulk.handling import HELD, MOST_HELD, Handling
 from mailbalance.bulk.lanes import LINGER, Lanes
 from mailbalance.bulk.result import Result
-from mailbalance.errors import DeliveryError, MailError
+from mailbalance.errors import DeliveryError, MailError, TransientError
 from mailbalance.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        Sequence,
+    )
 
     from mailbalance.backend import Answer
     from mailbalance.bulk.lanes import Batch, Member
     from mailbalance.intake import Sendable
     from mailbalance.mailer import Mailer
+    from mailbalance.routing.gate import Pass
 
 #: Messages that are begun before other tasks of the loop get their turn.
 TURN = 16
@@ -244,21 +253,54 @@ class _Sending:
         given = self._handling.call(batch)
         if isinstance(given, DeliveryError):
             return self._handling.answers(batch, given)
-        self._mailer.under_way.abegin(batch)
-        found: Sequence[Answer] | DeliveryError | None = None
         try:
             if given.delay:
                 await self._mailer.timing.asleep(given.delay)
-            timeout = batch.timeout - given.delay
-            found = await batch.batching.asend_batch(batch.mails, timeout=timeout)
+        except asyncio.CancelledError:
+            self._mailer.traffic.undo(given)
+            raise
+        timeout = batch.timeout - given.delay
+        calling = batch.batching.asend_batch(batch.mails, timeout=timeout)
+        call = self._loop.create_task(_all(calling))
+        detached = self._mailer.under_way.detached  # closing the mailer waits for these
+        detached.add(call)
+        call.add_done_callback(detached.discard)
+        try:
+            await asyncio.wait([call])
+        except asyncio.CancelledError:
+            call.add_done_callback(partial(self._report, batch, given))
+            call.cancel()
+            raise
+        return self._heard(batch, given, call)
+
+    def _heard(
+        self, batch: Batch, given: Pass, call: asyncio.Future[Sequence[Answer]]
+    ) -> list[Answer]:
+        """Learn from a call that is over."""
+        found: Sequence[Answer] | DeliveryError
+        try:
+            found = call.result()
+        except asyncio.CancelledError:
+            found = TransientError("cancelled by its caller", phase="cancelled")
         except DeliveryError as error:
             found = error
-        finally:
-            self._mailer.under_way.aend(batch)
-            if found is None:
-                self._mailer.traffic.undo(given)
+        except BaseException:
+            self._mailer.traffic.undo(given)
+            raise
         self._handling.called(given, found)
         return self._handling.answers(batch, found)
+
+    def _report(
+        self, batch: Batch, given: Pass, call: asyncio.Future[Sequence[Answer]]
+    ) -> None:
+        """Tell what a call came to whose messages nobody waits for any more."""
+        answers = self._heard(batch, given, call)
+        for member, answer in zip(batch.members, answers, strict=True):
+            member.job.leave(answer)
+
+
+async def _all(calling: Awaitable[Sequence[Answer]]) -> Sequence[Answer]:
+    return await calling
 
 
 def _set(end: Any, result: Result) -> None:

@@ -19,6 +19,7 @@ from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Write
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mailbalance.wire.smtp.chain import Chain
     from mailbalance.wire.smtp.replies import Reply
     from mailbalance.wire.smtp.steps import Step
     from mailbalance.wire.smtp.transaction import Transaction
@@ -182,6 +183,20 @@ def pump(line: SocketLine, transaction: Transaction) -> Accepted:
         else:
             step = steps.send(answer)
     return step
+
+
+def pump_all(line: SocketLine, chain: Chain) -> None:
+    """Run a chain until it has no more steps; what came of it is in its ``ends``."""
+    steps = chain.run()
+    with contextlib.suppress(StopIteration):
+        step = next(steps)
+        while True:
+            try:
+                answer = _do(line, step)
+            except BrokenError as broken:
+                step = steps.throw(broken)
+            else:
+                step = steps.send(answer)
 
 
 def _do(line: SocketLine, step: Step) -> Reply | None:

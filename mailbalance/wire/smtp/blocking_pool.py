@@ -7,6 +7,7 @@ held for bookkeeping only, never while waiting for a server.
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -14,14 +15,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError
-from mailbalance.wire.smtp.blocking import SocketLine, pump
+from mailbalance.wire.smtp.blocking import SocketLine, pump, pump_all
 from mailbalance.wire.smtp.blocking_dial import dial
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
 from mailbalance.wire.smtp.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from mailbalance.wire.smtp.chain import End
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
     from mailbalance.wire.smtp.deadline import Deadline
@@ -52,6 +54,55 @@ class BlockingPool:
         """
         with self._slot(deadline) as state:
             return self._carry(state, mail, deadline)
+
+    def carry_all(self, mails: Sequence[Mail], deadline: Deadline) -> list[End]:
+        """Send several messages on one connection, or as many as that takes.
+
+        Returns:
+            What came of each, in their order.
+
+        Raises:
+            DeliveryError: When no connection was to be had for the first.
+        """
+        ends: list[End] = []
+        with self._slot(deadline) as state:
+            while len(ends) < len(mails):
+                try:
+                    connection = self._connection(state, deadline)
+                except DeliveryError as error:
+                    if not ends:
+                        raise
+                    left = len(mails) - len(ends)
+                    return [*ends, *(copy.copy(error) for _ in range(left))]
+                ends += self._carry_some(
+                    state, connection, mails[len(ends) :], deadline
+                )
+        return ends
+
+    def _connection(self, state: _State, deadline: Deadline) -> Connection[SocketLine]:
+        with state.lock:
+            connection = state.shelf.take(time.monotonic())
+        return connection or dial(self._server, deadline, self._rules)
+
+    def _carry_some(
+        self,
+        state: _State,
+        connection: Connection[SocketLine],
+        mails: Sequence[Mail],
+        deadline: Deadline,
+    ) -> list[End]:
+        chain = connection.begin_all(mails, deadline, self._reuse, self._rules)
+        sound = False
+        try:
+            pump_all(connection.line, chain)
+            sound = chain.keep
+        finally:
+            if sound:
+                connection.end(chain, len(chain.ends))
+                state.put(connection)
+            else:
+                connection.line.abort()
+        return chain.ends
 
     def probe(self, deadline: Deadline) -> None:
         """Make sure that one resting connection answers, opening it if need be.

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from mailbalance.errors import ThrottledError
+from mailbalance.wire.smtp.chain import Chain
 from mailbalance.wire.smtp.transaction import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailbalance.wire.smtp.commands import Features, Mail
     from mailbalance.wire.smtp.deadline import Deadline
     from mailbalance.wire.smtp.verdict import Rule
@@ -88,9 +91,27 @@ class Connection(Generic[L]):
             mail, self.features, deadline, rules=rules, reset=self.unfinished
         )
 
-    def end(self, transaction: Transaction) -> None:
-        """Take note of what a transaction left behind."""
-        self.messages += 1
+    def begin_all(
+        self,
+        mails: Sequence[Mail],
+        deadline: Deadline,
+        reuse: Reuse,
+        rules: tuple[Rule, ...],
+    ) -> Chain:
+        """Make a chain of as many transactions as it may still carry, at least one."""
+        return Chain(
+            mails[: max(1, reuse.messages - self.messages)],
+            lambda mail, reset: Transaction(
+                mail, self.features, deadline, rules=rules, reset=reset
+            ),
+            pipelining=self.features.pipelining,
+            fresh=self.messages == 0,
+            reset=self.unfinished,
+        )
+
+    def end(self, transaction: Transaction | Chain, messages: int = 1) -> None:
+        """Take note of what a transaction, or several, left behind."""
+        self.messages += messages
         self.unfinished = transaction.unfinished
 
 

@@ -18,6 +18,7 @@ from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
 from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Write
 
 if TYPE_CHECKING:
+    from mailbalance.wire.smtp.chain import Chain
     from mailbalance.wire.smtp.replies import Reply
     from mailbalance.wire.smtp.steps import Step
     from mailbalance.wire.smtp.transaction import Transaction
@@ -240,8 +241,26 @@ async def pump(line: TransportLine, transaction: Transaction) -> Accepted:
     return step
 
 
+async def pump_all(line: TransportLine, chain: Chain) -> None:
+    """Run a chain until it has no more steps; what came of it is in its ``ends``.
+
+    Raises:
+        asyncio.CancelledError: When cancelled while no message is committed.
+    """
+    steps = chain.run()
+    with contextlib.suppress(StopIteration):
+        step = next(steps)
+        while True:
+            try:
+                answer = await _do(line, step, chain)
+            except BrokenError as broken:
+                step = steps.throw(broken)
+            else:
+                step = steps.send(answer)
+
+
 async def _do(
-    line: TransportLine, step: Step, transaction: Transaction
+    line: TransportLine, step: Step, transaction: Transaction | Chain
 ) -> Reply | None:
     if isinstance(step, Write):
         if transaction.committed:

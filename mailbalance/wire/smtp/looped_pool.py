@@ -8,6 +8,7 @@ belongs to its event loop, so each loop has a pool of its own.
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import threading
 import time
@@ -16,15 +17,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from mailbalance.errors import DeliveryError
+from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
-from mailbalance.wire.smtp.looped import TransportLine, pump
+from mailbalance.wire.smtp.looped import TransportLine, pump, pump_all
 from mailbalance.wire.smtp.looped_dial import dial
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Sequence,
+    )
 
+    from mailbalance.wire.smtp.chain import End
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
     from mailbalance.wire.smtp.deadline import Deadline
@@ -60,6 +68,57 @@ class LoopedPool:
         """
         async with self._slot(deadline):
             return await self._carry(mail, deadline)
+
+    async def carry_all(self, mails: Sequence[Mail], deadline: Deadline) -> list[End]:
+        """Send several messages on one connection, or as many as that takes.
+
+        Returns:
+            What came of each, in their order. Cancelled, it ends the message that is
+            committed, and the rest are not accepted.
+
+        Raises:
+            DeliveryError: When no connection was to be had for the first.
+            asyncio.CancelledError: When cancelled before anything began.
+        """
+        ends: list[End] = []
+        async with self._slot(deadline):
+            while len(ends) < len(mails):
+                try:
+                    connection = self._shelf.take(time.monotonic())
+                    connection = connection or await self._open(deadline)
+                    await self._carry_some(connection, mails, ends, deadline)
+                except DeliveryError as error:
+                    if not ends:
+                        raise
+                    return _with_the_rest(ends, mails, error)
+                except asyncio.CancelledError:
+                    if not ends:
+                        raise
+                    left = TransientError("cancelled by its caller", phase="cancelled")
+                    return _with_the_rest(ends, mails, left)
+        return ends
+
+    async def _carry_some(
+        self,
+        connection: Connection[TransportLine],
+        mails: Sequence[Mail],
+        ends: list[End],
+        deadline: Deadline,
+    ) -> None:
+        """Send the messages that have no end yet; add the ends of those that it takes."""
+        left = mails[len(ends) :]
+        chain = connection.begin_all(left, deadline, self._reuse, self._rules)
+        closings, sound = self._closings, False
+        try:
+            await pump_all(connection.line, chain)
+            sound = chain.keep
+        finally:
+            ends += chain.ends
+            if sound:
+                connection.end(chain, len(chain.ends))
+                self._put(connection, closings)
+            else:
+                connection.line.abort()
 
     async def probe(self, deadline: Deadline) -> None:
         """Make sure that one resting connection answers, opening it if need be.
@@ -147,6 +206,13 @@ class LoopedPool:
             else:
                 connection.end(transaction)
                 self._put(connection, closings)
+
+
+def _with_the_rest(
+    ends: list[End], mails: Sequence[Mail], error: DeliveryError
+) -> list[End]:
+    left = len(mails) - len(ends)
+    return [*ends, *(copy.copy(error) for _ in range(left))]
 
 
 async def _answers(connection: Connection[TransportLine], deadline: Deadline) -> bool:

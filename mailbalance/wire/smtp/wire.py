@@ -15,7 +15,10 @@ from mailbalance.wire.smtp.connection import Reuse
 from mailbalance.wire.smtp.deadline import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailbalance.wire.smtp.blocking_pool import BlockingPool
+    from mailbalance.wire.smtp.chain import End
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.looped_pool import LoopedPools
     from mailbalance.wire.smtp.server import Server
@@ -81,6 +84,42 @@ class SmtpWire:
         except DeliveryError as error:
             error.backend = self._backend
             raise
+
+    def send_all(self, mails: Sequence[Mail], *, timeout: float) -> list[End]:
+        """Make one attempt for each of several messages, one after another.
+
+        Args:
+            mails: The messages with their envelopes.
+            timeout: Seconds for all of them.
+
+        Returns:
+            What came of each, in their order.
+
+        Raises:
+            DeliveryError: What came of every one of them.
+        """
+        deadline = Deadline(timeout)
+        try:
+            return self._named(self._for_threads().carry_all(mails, deadline))
+        except DeliveryError as error:
+            error.backend = self._backend
+            raise
+
+    async def asend_all(self, mails: Sequence[Mail], *, timeout: float) -> list[End]:
+        """Do as ``send_all`` does, without blocking the event loop."""
+        deadline = Deadline(timeout)
+        try:
+            pool = await self._for_loops().here()
+            return self._named(await pool.carry_all(mails, deadline))
+        except DeliveryError as error:
+            error.backend = self._backend
+            raise
+
+    def _named(self, ends: list[End]) -> list[End]:
+        for end in ends:
+            if isinstance(end, DeliveryError):
+                end.backend = self._backend
+        return ends
 
     def probe(self, *, timeout: float) -> None:
         """Make sure that the server answers; the next message finds a connection open.
