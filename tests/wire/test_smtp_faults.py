@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import builtins
+import gc
 import inspect
 import smtplib
 import socket
@@ -15,10 +16,12 @@ import aiosmtplib.errors
 import pytest
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
-from mailbalance.wire.smtp import Credentials, Security, Server
+from mailbalance.wire.smtp import Credentials, Security, Server, SmtpWire
 from mailbalance.wire.smtp.faults import FOREIGN, translate
 from mailbalance.wire.smtp.replies import MalformedReplyError
 from mailbalance.wire.smtp.steps import BrokenError
+from tests.wire.smtp_peer import SmtpPeer
+from tests.wire.smtp_ways import MAIL, How, send
 
 SERVER = Server("mail.example.com", 587, credentials=Credentials("api", "canary-77"))
 
@@ -152,3 +155,23 @@ def test_starttls_on_a_port_for_tls_at_once_says_which_settings_to_change(
     assert type(error) is UnavailableError
     assert "port=587" in error.detail
     assert "tls=implicit" in error.detail
+
+
+@pytest.mark.parametrize("security", ["implicit", "starttls"])
+@pytest.mark.parametrize(
+    "refusal", [{"greeting": "421 busy"}, {"EHLO": "421 busy"}, {"AUTH": "454 busy"}]
+)
+def test_a_session_refused_again_and_again_leaves_no_socket_behind(
+    how: How, ca: str, security: Security, refusal: dict[str, str]
+) -> None:
+    with SmtpPeer(security=security, **refusal) as peer:
+        wire = SmtpWire(peer.server(ca), backend="peer")
+
+        results = send(how, wire, *[MAIL] * 8)
+
+        assert {type(each) for each in results} == {TransientError}, results
+        assert {str(each).partition(": 4")[2] for each in results} <= {
+            "21 busy",
+            "54 busy",
+        }
+        gc.collect()  # a transport left open would warn here

@@ -67,7 +67,7 @@ class _Opening:
         self._server = server
         self._deadline = deadline
         self._sock: socket.socket | None = None
-        self._client: aiosmtplib.SMTP | None = None
+        self._client: _Client | None = None
 
     async def run(self) -> Connection[TransportLine]:
         sock = self._sock = await _connect(
@@ -105,7 +105,7 @@ class _Opening:
     async def _greet(self, sock: socket.socket) -> aiosmtplib.SMTP:
         implicit = self._server.security == "implicit"
         secured = self._server.security != "off"
-        client = self._client = aiosmtplib.SMTP(
+        client = self._client = _Client(
             hostname=self._server.host,
             sock=sock,
             local_hostname=EHLO_NAME,
@@ -144,6 +144,20 @@ class _Opening:
         act = client.auth_plain if chosen == "PLAIN" else client.auth_login
         async with self._limit():
             await act(credentials.user, credentials.password, timeout=None)
+
+
+class _Client(aiosmtplib.SMTP):
+    """aiosmtplib's client, which cuts a connection that it gives up.
+
+    Its own ``close`` says goodbye in TLS, which leaves a transport on the socket that
+    nobody knows of any more: the socket's number would then be taken for the next one.
+    """
+
+    def close(self) -> None:
+        """Cut the connection and forget it."""
+        if self.transport is not None:
+            cast("asyncio.Transport", self.transport).abort()
+        super().close()
 
 
 #: What aiosmtplib raises, or gives as the cause, when the greeting is what failed.
