@@ -1,15 +1,13 @@
-"""Many messages from tasks of an event loop.
+"""Many messages that are under way in tasks of an event loop.
 
-What lives here: the async driver of ``asend_many``. What must not: anything but waiting
-and handing on; ``handling`` does the rest.
+What lives here: ``Sending``, the async side of sending many: its tasks and their ends. What
+must not: where messages come from and results go (``looped``), or what ``handling`` does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +19,8 @@ from mailbalance.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import (
-        AsyncGenerator,
         Awaitable,
-        Callable,
         Coroutine,
-        Iterable,
         Sequence,
     )
 
@@ -35,83 +30,8 @@ if TYPE_CHECKING:
     from mailbalance.mailer import Mailer
     from mailbalance.routing.gate import Pass
 
-#: Messages that are begun before other tasks of the loop get their turn.
-TURN = 16
 
-
-async def asend_many(
-    mailer: Mailer,
-    messages: Iterable[Sendable] | AsyncIterable[Sendable],
-    *,
-    concurrency: int,
-    progress: Callable[[int], object] | None,
-) -> AsyncIterator[Result]:
-    """Do what ``Mailer.asend_many`` says."""
-    sending = _Sending(mailer, concurrency)
-    results = (
-        _of_async(sending, messages)
-        if isinstance(messages, AsyncIterable)
-        else _of_plain(sending, messages)
-    )
-    done = 0
-    try:
-        async with aclosing(results):
-            async for result in results:
-                done += 1
-                if progress is not None:
-                    progress(done)
-                yield result
-    finally:
-        sending.leave()
-
-
-async def _of_plain(
-    sending: _Sending, messages: Iterable[Sendable]
-) -> AsyncGenerator[Result, None]:
-    source = enumerate(messages)
-    more = True
-    while more or sending.held:
-        given = next(source, None) if more and sending.has_room else None
-        if given is not None:
-            sending.take(*given)
-            if given[0] % TURN == 0:
-                await asyncio.sleep(0)
-        else:
-            more = more and not sending.has_room
-            sending.flush()
-            if sending.held:
-                yield await sending.first()
-        while sending.is_ready:
-            yield await sending.first()
-
-
-async def _of_async(
-    sending: _Sending, messages: AsyncIterable[Sendable]
-) -> AsyncGenerator[Result, None]:
-    source, index, more = aiter(messages), 0, True
-    pulling: asyncio.Future[Sendable] | None = None
-    try:
-        while more or sending.held:
-            if more and pulling is None and sending.has_room:
-                pulling = asyncio.ensure_future(anext(source))
-            if pulling is None:
-                sending.flush()
-            await sending.something(pulling)
-            if pulling is not None and pulling.done():
-                ended, pulling = pulling, None
-                if isinstance(ended.exception(), StopAsyncIteration):
-                    more = False
-                else:
-                    sending.take(index, ended.result())
-                    index += 1
-            while sending.is_ready:
-                yield await sending.first()
-    finally:
-        if pulling is not None:
-            pulling.cancel()
-
-
-class _Sending:
+class Sending:
     """What is under way, in the order it was given."""
 
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
