@@ -85,6 +85,7 @@ class _Sending:
         mailer.under_way.must_be_open()
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
         self._mailer = mailer
+        self._since = mailer.timing.clock()
         self._message = message
         self._via = via
         self._gone = self._may_stop = False
@@ -120,7 +121,10 @@ class _Sending:
             task.exception()  # the observers were told; nobody else is left to hear it
 
     def _begin(self, envelope: Envelope) -> Job:
-        job = self._mailer.begin(self._message, via=self._via, envelope=envelope)
+        waited = self._mailer.timing.clock() - self._since
+        job = self._mailer.begin(
+            self._message, via=self._via, envelope=envelope, waited=waited
+        )
         self.claiming.attempts = job.attempts
         job.over = self._hear
         return job

@@ -7,6 +7,7 @@ retries, or waiting.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mailbalance.driver import arun, run
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from mailbalance.retry import RetryPolicy
     from mailbalance.routing import StandIns
     from mailbalance.under_way import UnderWay
+
+
+#: Seconds for a message whose time was gone before it began: enough to be refused.
+LEAST = 1e-6
 
 
 class Stages(Oversight):
@@ -59,22 +64,27 @@ class Stages(Oversight):
         envelope: Envelope | None = None,
         stand_ins: StandIns = NOBODY,
         together: bool = False,
+        waited: float = 0.0,
     ) -> Job:
         """Route a message, and count the choice, without sending it yet.
 
         ``send`` is ``take``, ``begin`` and ``finish``; apart they let several messages be
         routed before the first is sent. ``stand_ins`` are backends that act for this
         message in place of those of the same name. ``together`` lets its first try go in
-        one call with those of other messages, where the backend can.
+        one call with those of other messages, where the backend can. ``waited`` are the
+        seconds of its time-out that are gone already.
         """
         self.under_way.must_be_open()
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
         route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
+        policy = self.policy
+        if waited > 0:
+            policy = replace(policy, timeout=max(policy.timeout - waited, LEAST))
         return Job(
             message,
             envelope,
             route,
-            policy=self.policy,
+            policy=policy,
             router=self.router,
             traffic=self.traffic,
             observers=self.observers,
