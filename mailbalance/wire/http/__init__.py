@@ -8,9 +8,9 @@ into ours; and there are three roads.
 
 * ``direct``: an exchange of our own, the default. It knows the commit point of a large
   request to the byte, and costs half of the next.
-* ``pooled``: httpcore2, the lower half of httpx2, where a proxy applies. ``pools`` keeps its
-  connections; ``sockets`` and ``streams`` move the bytes, so that a deadline can bound a
-  server that sends its reply one byte at a time.
+* ``pooled``: httpcore2, the lower half of httpx2, where a proxy applies. ``pools`` keeps
+  its connections; ``sockets`` and ``streams`` move the bytes, so that a deadline can
+  bound a server that sends its reply one byte at a time.
 * ``clients``: a user's own httpx2 or httpx client.
 """
 
