@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from mailbalance.backend import Limits, Rate, Receipt, Refusal
+from mailbalance.batch import Load
 from mailbalance.errors import (
+    DeliveryError,
     RejectedError,
     ThrottledError,
     TransientError,
@@ -208,6 +210,48 @@ class ProbedProvider(Provider):
         if fault in {"bad key", "paused"}:
             raise self._definite(fault, None)
         return ()
+
+
+class BatchProvider(ProbedProvider):
+    """One that takes several messages in one go: by one call, or one after another."""
+
+    load = Load(20, 10**9)
+
+    def lane(self, message):
+        return ""
+
+    def send_batch(self, mails, *, timeout):
+        raise NotImplementedError("the simulation sends many from tasks only")
+
+    async def asend_batch(self, mails, *, timeout):
+        fault, way, handling = self._drawn(timeout)
+        await asyncio.sleep(way)
+        whole = SILENT | {"gateway", "busy", "throttled", "bad key", "paused"}
+        if fault in whole:
+            self._before(fault, *mails[0])
+            taken = [self._take(fault, *mail) for mail in mails]
+        else:
+            self._truth.verdicts["attempts"] += 1
+            faults = [self._fault() for _ in mails]
+            faults = ["" if each in whole else each for each in faults]
+            taken = [
+                self._take(f, *mail) for f, mail in zip(faults, mails, strict=True)
+            ]
+        ends = self._clock.time() + handling
+        while (left := ends - self._clock.time()) > 0:
+            try:
+                await asyncio.sleep(left)
+            except asyncio.CancelledError:
+                continue  # it cannot be recalled any more
+        if fault in whole:
+            return self._after(fault, taken[0])
+        return [self._one(f, answer) for f, answer in zip(faults, taken, strict=True)]
+
+    def _one(self, fault, answer):
+        try:
+            return self._after(fault, answer)
+        except DeliveryError as error:
+            return error
 
 
 def _limited(rate: Rate) -> Limits:

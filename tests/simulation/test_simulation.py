@@ -26,6 +26,11 @@ def test_a_run_without_async_keeps_every_promise():
     holds(Run(SEED, 500, how="sync", unknown="retry").play())
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_run_of_many_at_once_keeps_every_promise(seed):
+    holds(Run(seed, 500, how="many", unknown=["raise", "retry"][seed % 2]).play())
+
+
 def test_a_run_with_keys_keeps_every_promise():
     holds(Run(SEED, 300, keyed=True).play())
 
