@@ -10,13 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailbalance.backend import Attempt, Backend, Limits, Receipt, Refusal
+    from mailbalance.backend import (
+        Attempt,
+        Backend,
+        Limits,
+        Probing,
+        Rate,
+        Receipt,
+        Refusal,
+    )
     from mailbalance.backends.console import ConsoleBackend
     from mailbalance.backends.mailtrap import MailtrapBackend
     from mailbalance.backends.mailtrap_smtp import MailtrapSmtpBackend
     from mailbalance.backends.memory import MemoryBackend
     from mailbalance.backends.ses import SesBackend
     from mailbalance.backends.ses_smtp import SesSmtpBackend
+    from mailbalance.batch import Batching, Load
+    from mailbalance.bulk import Result
     from mailbalance.default import asend, send
     from mailbalance.errors import (
         ClosedError,
@@ -50,7 +60,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "mailbalance.backend": ("Attempt", "Backend", "Limits", "Receipt", "Refusal"),
+    "mailbalance.backend": (
+        "Attempt",
+        "Backend",
+        "Limits",
+        "Probing",
+        "Rate",
+        "Receipt",
+        "Refusal",
+    ),
     "mailbalance.backends.console": ("ConsoleBackend",),
     "mailbalance.backends.mailtrap": ("MailtrapBackend",),
     "mailbalance.backends.mailtrap_smtp": ("MailtrapSmtpBackend",),
@@ -73,6 +91,8 @@ _HOMES = {
         "UnknownOutcomeError",
         "UnsuitableError",
     ),
+    "mailbalance.batch": ("Batching", "Load"),
+    "mailbalance.bulk": ("Result",),
     "mailbalance.events": (
         "Accepted",
         "Attempted",
@@ -99,6 +119,7 @@ __all__ = [
     "Attempted",
     "Backend",
     "BackendStatus",
+    "Batching",
     "ClosedError",
     "ConfigError",
     "ConsoleBackend",
@@ -110,6 +131,7 @@ __all__ = [
     "KeyConflictError",
     "KeyStore",
     "Limits",
+    "Load",
     "MailError",
     "Mailer",
     "MailtrapBackend",
@@ -119,10 +141,13 @@ __all__ = [
     "Message",
     "MessageError",
     "Observer",
+    "Probing",
+    "Rate",
     "RateStatus",
     "Receipt",
     "Refusal",
     "RejectedError",
+    "Result",
     "RetryPolicy",
     "Route",
     "SesBackend",
