@@ -26,6 +26,9 @@ E = TypeVar("E", bound=BaseException)
 
 MASK = "****"
 
+#: Digits of base64 that do not stand in a text by chance.
+_FEWEST = 8
+
 
 class Secret(str):
     """A text like any other, but for its ``repr``; it is copied and never pickled."""
@@ -97,8 +100,14 @@ def scrub(text: str, secrets: Iterable[str | None]) -> str:
 
 def _forms(secret: str) -> Iterator[str]:
     yield from (secret, quote(secret, safe=""), quote(secret))
-    encoded = base64.b64encode(secret.encode("utf-8", "replace")).decode()
-    yield from (encoded, encoded.rstrip("="))
+    data = secret.encode("utf-8", "surrogatepass")
+    yield from (data.hex(), data.hex().upper(), base64.b64encode(data).decode())
+    for offset in range(3):
+        # Inside a longer text: the digits that no neighbour has a part in.
+        digits = base64.b64encode(bytes(offset) + data).decode()
+        inner = digits[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
+        if len(inner) >= _FEWEST:
+            yield inner
 
 
 def bare(error: E) -> E:

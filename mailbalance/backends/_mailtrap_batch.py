@@ -18,6 +18,7 @@ from mailbalance.backends._mailtrap_reply import failure, ids
 from mailbalance.backends._mailtrap_request import request_body
 from mailbalance.batch import Load
 from mailbalance.errors import UnknownOutcomeError
+from mailbalance.secret import hushed
 from mailbalance.wire.http import HttpResponse
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def batch_body(mails: Sequence[Mail]) -> dict[str, Any]:
     return {"base": base, "requests": requests} if base else {"requests": requests}
 
 
+@hushed
 def answers(
     response: HttpResponse, mails: Sequence[Mail], *, backend: str, token: Secret
 ) -> list[Answer]:

@@ -12,6 +12,7 @@ from mailbalance.backend import Receipt
 from mailbalance.backends import _answers, _http
 from mailbalance.backends._mailtrap_errors import RULES
 from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
+from mailbalance.secret import hushed
 
 if TYPE_CHECKING:
     from mailbalance.batch import Mail
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mailbalance.wire.http import HttpResponse
 
 
+@hushed
 def receipt(
     response: HttpResponse, mail: Mail, *, backend: str, token: Secret
 ) -> Receipt:

@@ -13,6 +13,7 @@ from mailbalance.backend import Receipt
 from mailbalance.backends import _answers, _http
 from mailbalance.backends._ses_errors import Facts, classify
 from mailbalance.errors import UnknownOutcomeError
+from mailbalance.secret import hushed
 
 if TYPE_CHECKING:
     from mailbalance.errors import DeliveryError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mailbalance.wire.sigv4 import Keys
 
 
+@hushed
 def receipt(
     backend: str,
     response: HttpResponse,

@@ -73,7 +73,8 @@ def split_names(text: str) -> tuple[str, ...]:
 
 def _items(text: str) -> Iterator[tuple[str, str | None]]:
     """Cut a split into names and weights; a missing weight is ``None``."""
-    for item in re.split(r"[,\s]+", re.sub(r"\s*([=:])\s*", r"\1", text.strip())):
+    flat = " ".join(text.split())  # or long white space would take long below
+    for item in re.split(r"[, ]+", re.sub(r" ?([=:]) ?", r"\1", flat)):
         name, found, weight = item.partition("=" if "=" in item else ":")
         if item:
             yield name, weight if found else None

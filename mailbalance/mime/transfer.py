@@ -75,14 +75,17 @@ def quoted_printable(data: bytes) -> bytes:
 def base64(data: bytes) -> bytes:
     """Encode in lines of 76 characters, joined by CRLF, without a last line end."""
     digits = speed.base64(data)
-    lines: list[bytes] = []
     whole = len(digits) - len(digits) % _MANY_LINES.size
-    for at in range(0, whole, _MANY_LINES.size):
-        lines += _MANY_LINES.unpack_from(digits, at)
-    lines += [
+    # Blocks, and not all lines at once: those would need more memory than the result.
+    blocks = [
+        b"\r\n".join(_MANY_LINES.unpack_from(digits, at))
+        for at in range(0, whole, _MANY_LINES.size)
+    ]
+    blocks += [
         digits[at : at + _BASE64_OUT] for at in range(whole, len(digits), _BASE64_OUT)
     ]
-    return b"\r\n".join(lines)
+    del digits
+    return b"\r\n".join(blocks)
 
 
 def upper_size(octets: int) -> int:

@@ -79,6 +79,7 @@ def test_nothing_planted(token):
 '''
 
 
+@pytest.mark.proof
 def test_what_is_planted_is_found_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "test_planted.py"
     file.write_text(PLANTED)

@@ -15,7 +15,7 @@ from mailbalance.errors import MessageError
 from mailbalance.message import Envelope, Message
 
 _PROBLEM = re.compile(
-    r"(?P<field>\w+)(?:\.(?P<option>\w+)|\['(?P<key>[^']*)'\]|\[(?P<at>\d+)\])?"
+    r"(?P<field>\w++)(?:\.(?P<option>\w+)|\['(?P<key>[^']*)'\]|\[(?P<at>\d+)\])?"
     r"[^:]*: (?P<text>.*)",
     re.DOTALL,
 )

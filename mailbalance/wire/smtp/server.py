@@ -48,7 +48,7 @@ class Credentials:
 
     def scrub(self, text: str) -> str:
         """Take the password, in any form AUTH sends it in, out of a server's text."""
-        return scrub(text, (self.password, f"\0{self.user}\0{self.password}"))
+        return scrub(text, (f"\0{self.user}\0{self.password}", self.password))
 
 
 @dataclass(frozen=True, slots=True)
