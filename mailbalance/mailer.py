@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mailbalance import bulk, events, keyed
+from mailbalance import events, keyed
 from mailbalance.assembly import (
     WeightLike,
     checked_observers,
@@ -236,9 +236,9 @@ class Mailer(Stages):
         Raises:
             ClosedError: When the mailer was closed.
         """
-        return bulk.send_many(
-            self, messages, concurrency=concurrency, progress=progress
-        )
+        from mailbalance.bulk import send_many
+
+        return send_many(self, messages, concurrency=concurrency, progress=progress)
 
     def asend_many(
         self,
@@ -253,9 +253,9 @@ class Mailer(Stages):
         the loop early by ``contextlib.aclosing``, or what was begun ends only when Python
         finds the iterator forgotten.
         """
-        return bulk.asend_many(
-            self, messages, concurrency=concurrency, progress=progress
-        )
+        from mailbalance.bulk import asend_many
+
+        return asend_many(self, messages, concurrency=concurrency, progress=progress)
 
     def close(self) -> None:
         """Take no more messages, let those of other threads end, and close connections.
