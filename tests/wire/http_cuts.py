@@ -129,18 +129,22 @@ def backend_of(api: Api, engine: Engine) -> SesBackend | MailtrapBackend:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wire, "ENGINE", engine)
-        return _new_backend(api)
+        return new_backend(api)
 
 
-def _new_backend(api: Api) -> SesBackend | MailtrapBackend:
+def new_backend(
+    api: Api, base: str = "http://127.0.0.1:80", **options: Any
+) -> SesBackend | MailtrapBackend:
+    """Make a backend that knows where to go and with which keys."""
     if api == "mailtrap":
-        return MailtrapBackend(token="t", base_url="http://127.0.0.1:80", environ={})
+        return MailtrapBackend(token="t", base_url=base, environ={}, **options)
     backend = SesBackend(
         region="eu-west-1",
-        endpoint="http://127.0.0.1:80",
+        endpoint=base,
         access_key="AKIDEXAMPLE",
         secret_key="s3cret",
         environ={},
+        **options,
     )
     backend.preview(MESSAGES["test"], ENVELOPES["test"])  # finds out where it goes
     return backend

@@ -99,8 +99,14 @@ class HttpSubmission:
             return False
         body = bytes(self._inbox[end + 4 : end + 4 + length])
         del self._inbox[: end + 4 + length]
+        try:
+            asked = json.loads(body or b"{}")
+        except ValueError:  # the rest of one request, and another
+            self.out += sized(400, b"")
+            self.over = True
+            return False
         if script.takes:
-            self.took.append(json.loads(body))
+            self.took.append(asked)
         self.out += script.reply(self.api)
         self.over = script.hangs_up
         return True
@@ -111,4 +117,4 @@ def _length(head: bytes) -> int:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             return int(value)
-    raise AssertionError("a request without Content-Length")
+    return 0

@@ -34,7 +34,11 @@ class SocketLine:
     """A blocking socket that speaks in replies, each wait with its limit in seconds."""
 
     def __init__(self, sock: socket.socket) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            sock.close()
+            raise
         self.socket = sock
         self._reader = ReplyReader()
 
@@ -123,9 +127,12 @@ class SocketLine:
 
     def abort(self) -> None:
         """Cut the connection; nothing buffered is sent any more."""
-        with contextlib.suppress(OSError):
+        try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
-        self.socket.close()
+        except OSError:
+            pass
+        finally:
+            self.socket.close()
 
     def abandon(self) -> None:
         """Let go of a socket that belongs to the process we were forked from."""

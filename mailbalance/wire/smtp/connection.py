@@ -128,7 +128,7 @@ class Shelf(Generic[L]):
         """Give a connection that may be used, hanging up on those that may not."""
         while self._resting:
             connection = self._resting.pop()
-            if not connection.line.quiet:
+            if not _quiet(connection.line):
                 connection.line.abort()
             elif self._too_old(connection, now):
                 connection.line.hang_up()
@@ -161,6 +161,15 @@ class Shelf(Generic[L]):
             or now - connection.opened > self._reuse.age
             or connection.messages >= self._reuse.messages
         )
+
+
+def _quiet(line: Line) -> bool:
+    """Look at a line; one whose look was interrupted may have lost what it saw."""
+    try:
+        return line.quiet
+    except BaseException:
+        line.abort()
+        raise
 
 
 def crowded(reuse: Reuse) -> ThrottledError:

@@ -192,6 +192,7 @@ class Network:
     now: float = 1000.0
     lines: list[Line] = field(default_factory=list)
     sockets: dict[int, Any] = field(default_factory=dict)
+    fragment: int = 65536
     calls: int = 0
     at_call: Callable[[int, str, Literal["before", "after"]], None] | None = None
 

@@ -214,7 +214,8 @@ class MemoryTransport(asyncio.Transport):
         if self._closing or self._paused or self._ended:
             return
         try:
-            data = self._line.give(getattr(self._protocol, "wants", 65536))
+            most = self._loop.network.fragment
+            data = self._line.give(getattr(self._protocol, "wants", most))
         except OSError as error:
             self._end(error)
             return

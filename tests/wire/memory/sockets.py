@@ -27,7 +27,7 @@ def system_call(method: F) -> F:
     """Count it, and let whoever wants to interrupt it just before or after."""
 
     @functools.wraps(method)
-    def call(self: MemorySocket, *args: Any, **options: Any) -> Any:
+    def call(self: Any, *args: Any, **options: Any) -> Any:
         network = self.network
         network.calls += 1
         number, note = network.calls, network.at_call
@@ -161,8 +161,13 @@ class MemoryPoll:
     def unregister(self, sock: Any) -> None:
         del self._wanted[sock if isinstance(sock, int) else sock.fileno()]
 
+    @property
+    def network(self) -> Network:
+        return self._network()
+
+    @system_call
     def poll(self, milliseconds: float | None = None) -> list[tuple[int, int]]:
-        network = self._network()
+        network = self.network
         ready = [
             (number, found)
             for number, events in self._wanted.items()

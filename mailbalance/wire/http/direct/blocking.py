@@ -45,9 +45,13 @@ class SocketLine:
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # a pair of sockets in a test has no TCP
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setblocking(False)
+        try:
+            with contextlib.suppress(OSError):  # a pair of sockets in a test has no TCP
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
         self.socket: socket.socket = sock
         self._poll = select.poll()
         self._poll.register(sock, _IN)
@@ -125,9 +129,12 @@ class SocketLine:
 
     def abort(self) -> None:
         """Cut the connection; nothing buffered is sent any more."""
-        with contextlib.suppress(OSError):
+        try:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NONE)
-        self.socket.close()
+        except OSError:
+            pass
+        finally:
+            self.socket.close()
 
     def _send(self, rest: list[memoryview]) -> bool:
         """Send what the kernel takes, and keep what it did not; say whether it took any."""

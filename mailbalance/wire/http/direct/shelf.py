@@ -55,7 +55,7 @@ class Shelf(Generic[L]):
             since, line = self._idle.pop()
             if now - since > KEEPALIVE:
                 line.close()
-            elif line.quiet:
+            elif _quiet(line):
                 return line
             else:
                 line.abort()
@@ -72,6 +72,15 @@ class Shelf(Generic[L]):
         lines = [line for _, line in self._idle]
         self._idle.clear()
         return lines
+
+
+def _quiet(line: Line) -> bool:
+    """Look at a line; one whose look was interrupted may have lost what it saw."""
+    try:
+        return line.quiet
+    except BaseException:
+        line.abort()
+        raise
 
 
 def crowded(exchange: Exchange) -> DeliveryError:

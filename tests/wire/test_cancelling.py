@@ -1,0 +1,105 @@
+"""A send cancelled at every point where it waits: the outcome is known, the pool whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from mailbalance.wire.http import streams
+from mailbalance.wire.http.direct import looped as direct_looped
+from mailbalance.wire.http.direct import looped_pool as direct_pool
+from mailbalance.wire.smtp import looped, looped_pool
+from mailbalance.wire.smtp.transaction import Transaction
+from tests.wire.cancelling import DOORS, figures
+
+FEW = DOORS[:5]
+WHOLE = pytest.mark.parametrize("whole", [False, True], ids=["backend", "mailer"])
+
+
+@WHOLE
+def test_cancelled_anywhere_a_send_has_an_outcome_and_leaves_nothing(
+    whole: bool,
+) -> None:
+    figures(whole=whole, doors=FEW).must_be_clean(50)
+
+
+@pytest.mark.proof
+@WHOLE
+@pytest.mark.parametrize("times", [1, 2, 30])
+def test_cancelled_anywhere_by_any_door_a_send_has_an_outcome(
+    whole: bool, times: int
+) -> None:
+    figures(whole=whole, times=times).must_be_clean(250)
+
+
+# Controls: each of these faults must be seen by the same harness.
+
+
+def the_wait_for_a_reply_is_given_up(patch: pytest.MonkeyPatch) -> None:
+    def give_up() -> None:
+        raise asyncio.CancelledError
+
+    patch.setattr(looped, "_outlive_cancellation", give_up)
+    patch.setattr(direct_looped, "_outlive_cancellation", give_up)
+    patch.setattr(streams, "outlives_cancelling", lambda _: False)
+
+
+def cut_connections_are_kept(patch: pytest.MonkeyPatch) -> None:
+    from mailbalance.wire.http.direct.dialogue import Dialogue
+
+    always = property(lambda _: True, lambda *_: None)
+    patch.setattr(Transaction, "keep", True)
+    patch.setattr(Dialogue, "keep", always, raising=False)
+
+
+def places_in_the_pool_are_lost(patch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def slot(self: Any, deadline: Any) -> AsyncIterator[None]:
+        async with asyncio.timeout(deadline.before_commit):
+            await self._slots.acquire()
+        yield
+        self._slots.release()
+
+    patch.setattr(looped_pool.LoopedPool, "_slot", slot)
+    real = direct_pool._Door.leave
+
+    def leave(self: Any) -> None:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            real(self)
+
+    patch.setattr(direct_pool._Door, "leave", leave)
+
+
+def connections_are_left_open(patch: pytest.MonkeyPatch) -> None:
+    for line in (looped.TransportLine, direct_looped.TransportLine):
+        patch.setattr(line, "abort", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        (the_wait_for_a_reply_is_given_up, "said not accepted, and the server has it"),
+        (cut_connections_are_kept, "a send after it suffers"),
+        (places_in_the_pool_are_lost, "the pool holds"),
+        (connections_are_left_open, "was left open"),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+@pytest.mark.parametrize("door", ["smtp", "direct"])
+def test_the_harness_sees(
+    fault: Callable[[pytest.MonkeyPatch], None],
+    seen: str,
+    door: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fault(monkeypatch)
+    doors = [each for each in DOORS if door in (each.name, each.engine)]
+
+    found = figures(whole=False, doors=tuple(doors[:2]), most=40)
+
+    assert any(seen in each for each in found.violations)
