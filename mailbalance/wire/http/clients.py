@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from mailbalance import __version__
 from mailbalance.errors import ConfigError, UnavailableError
-from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
+from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
 from mailbalance.wire.http.faults import reading
+from mailbalance.wire.http.reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mailbalance.errors import TransientError, UnknownOutcomeError
+from mailbalance.errors import TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 #: Seconds that must be left to wait for the reply when the last byte is handed over;
 #: with less, a slow answer would become an unknown outcome for no good reason.
 COMMIT_RESERVE = 10.0
-
-#: Bytes of a reply that are read; a send's reply is some hundred bytes long.
-REPLY_LIMIT = 1024 * 1024
 
 #: How every reply begins.
 _HEAD = b"HTTP/1."
@@ -250,54 +247,6 @@ class Patience(float):
     def get(self, _name: str, _default: object = None) -> Patience:
         """Answer for every one of httpcore's timeouts, as their mapping would."""
         return self
-
-
-@dataclass(slots=True)
-class Reply:
-    """A reply as it comes in."""
-
-    status: int
-    headers: dict[str, str] = field(repr=False)
-    body: bytearray = field(default_factory=bytearray, repr=False)
-    fault: str = ""
-
-    def take(self, chunk: bytes) -> bool:
-        """Add a chunk; say whether more may follow."""
-        self.body += chunk
-        if len(self.body) <= REPLY_LIMIT:
-            return True
-        del self.body[REPLY_LIMIT:]
-        self.fault = f"is longer than {REPLY_LIMIT} bytes"
-        return False
-
-    def is_exact(self, exchange: Exchange) -> bool:
-        """Say whether the reply ended where its connection's bytes ended.
-
-        If more came with it, a later request on that connection would be given these
-        bytes for its reply. Such a connection must not be used again.
-        """
-        if self.fault or exchange.heads != 1:
-            return False
-        if "transfer-encoding" in self.headers:
-            return exchange.latest.endswith(b"\r\n")
-        end = bytes(self.body[-len(exchange.latest) :]) if self.body else b"\n"
-        return exchange.latest.endswith(end)
-
-    def settled(self, exchange: Exchange) -> HttpResponse:
-        """Give the reply for judgement.
-
-        Raises:
-            UnknownOutcomeError: When it says success but could not be read in full.
-            TransientError: The same, for a harmless request.
-        """
-        if self.fault and 200 <= self.status < 300:
-            detail = f"the reply of {exchange.host} says success, but it {self.fault}"
-            facts: dict[str, Any] = {"backend": exchange.backend, "phase": "reply"}
-            facts["code"] = str(self.status)
-            if exchange.harmless:
-                raise TransientError(detail, **facts)
-            raise UnknownOutcomeError(detail, likely="accepted", **facts)
-        return HttpResponse(self.status, self.headers, bytes(self.body))
 
 
 def _is_connect(info: Mapping[str, Any]) -> bool:

@@ -24,7 +24,8 @@ from mailbalance.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailbalance.wire.http.exchange import Exchange, Reply
+    from mailbalance.wire.http.exchange import Exchange
+from mailbalance.wire.http.reply import Reply
 
 #: Characters of a foreign exception's text that are quoted.
 _QUOTE = 200

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mailbalance.wire.http import faults
 from mailbalance.wire.http.clients import framed
-from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse, Reply
+from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
+from mailbalance.wire.http.reply import Reply
 
 if TYPE_CHECKING:
     import httpcore2

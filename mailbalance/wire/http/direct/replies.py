@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 
 from mailbalance.wire.http.direct.steps import BrokenError
-from mailbalance.wire.http.exchange import Reply
+from mailbalance.wire.http.reply import Reply
 
 #: Bytes of a reply's head, those of interim replies before it included.
 HEAD_LIMIT = 64 * 1024
