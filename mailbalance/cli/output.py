@@ -85,7 +85,8 @@ def what_to_do(error: MailError) -> str:
     if isinstance(error, UnknownOutcomeError):
         return (
             "It may have been accepted, so sending it again could deliver it twice. Look "
-            "it up at the provider by its Message-ID first."
+            "it up at the provider first, by its label mailbalance-id (SES) or "
+            f"mailbalance_id (Mailtrap): {error.mailbalance_id or 'see its Message-ID'}."
         )
     if isinstance(error, RejectedError):
         return "It was not accepted and would be refused again; correct it first."
@@ -186,6 +187,7 @@ def facts_of(error: MailError, message_id: str = "") -> dict[str, Any]:
     return {
         "outcome": error.outcome,
         "message_id": message_id,
+        "mailbalance_id": error.mailbalance_id,
         "accepted": list(error.accepted),
         "refused": {address: str(reply) for address, reply in error.refused.items()},
         "attempts": [dataclasses.asdict(attempt) for attempt in error.attempts],

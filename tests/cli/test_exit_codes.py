@@ -15,7 +15,9 @@ from mailbalance.errors import DeliveryError, MailError
 
 CODES: dict[type[MailError], int] = {
     errors.ConfigError: 78,
+    errors.ClosedError: 1,
     errors.MessageError: 2,
+    errors.KeyConflictError: 2,
     errors.RejectedError: 1,
     errors.UnsuitableError: 1,
     errors.ThrottledError: 75,

@@ -233,4 +233,6 @@ def test_a_whole_backend_delivers_a_whole_message(
     assert receipt.accepted == ("ben@x.example",)
     assert len(receipt.provider_ids) == 1
     (text,) = postfix.messages(f"X-MT-Category: {mark}", 1)
-    assert 'X-MT-Custom-Variables: {"order": "7"}' in text
+    own = message.stamp().id
+    labels = f'{{"mailbalance_id": "{own}", "order": "7"}}'
+    assert f"X-MT-Custom-Variables: {labels}" in " ".join(text.split())

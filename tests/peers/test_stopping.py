@@ -20,7 +20,7 @@ def box():
 @pytest.mark.parametrize(
     "count",
     [
-        6,
+        pytest.param(6, marks=pytest.mark.timeout(180)),
         pytest.param(50, marks=[pytest.mark.proof, pytest.mark.timeout(600)]),
         pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(6000)]),
     ],
