@@ -63,7 +63,13 @@ class Case:
 
 
 class Stage(ABC):
-    """One case being played; the protocols say how a message is sent and what is true."""
+    """One case being played; the protocols say how a message is sent and what is true.
+
+    Attributes:
+        timeout: Seconds for each message.
+    """
+
+    timeout = TIMEOUT
 
     def __init__(self, case: Case, network: Network) -> None:
         self.case = case
@@ -162,20 +168,20 @@ class Stage(ABC):
         then: Sequence[str] | Exception | None,
         late: float,
     ) -> tuple[str, list[str]]:
-        outcome, broken = self._verdict("test", first)
+        outcome, broken = self.verdict("test", first)
         if self.case.cut is None and outcome != self.case.scenario.uncut:
             broken.append(f"uncut it is {outcome}: {first}")
-        if late > TIMEOUT + 0.1:
-            broken.append(f"it took {late:.1f} s of {TIMEOUT:.0f}")
+        if late > self.timeout + 0.1:
+            broken.append(f"it took {late:.1f} s of {self.timeout:.0f}")
         if then is not None:
-            after, worse = self._verdict("after", then)
+            after, worse = self.verdict("after", then)
             broken += [f"the message after it: {each}" for each in worse]
             if after != "accepted":
                 broken.append(f"the message after it suffers: {after}: {then}")
         broken += [f"line {at} was left open" for at in self.network.leaked]
         return outcome, broken
 
-    def _verdict(
+    def verdict(
         self, turn: Turn, result: Sequence[str] | Exception
     ) -> tuple[str, list[str]]:
         claimed: Sequence[str] = ()

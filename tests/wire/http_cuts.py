@@ -18,7 +18,7 @@ from mailbalance.wire.http.direct import outgoing
 from mailbalance.wire.http.wire import Engine
 from tests.wire import http_submission as scripts
 from tests.wire.certainty import Figures
-from tests.wire.cutting import HOWS, TIMEOUT, Case, How, Stage, Turn, played
+from tests.wire.cutting import HOWS, Case, How, Stage, Turn, played
 from tests.wire.http_submission import Api, HttpSubmission, Script
 from tests.wire.memory import Network
 from tests.wire.memory.line import Direction
@@ -84,8 +84,16 @@ class HttpStage(Stage):
         self.scenario: HttpScenario = case.scenario
         self.servers: list[HttpSubmission] = []
         self._script = scripts.OK
+        self.go_to()
+
+    def go_to(self, port: int = 0, ca: str | None = None) -> None:
+        """Say where the server is; without a port, it is in memory."""
         outgoing.cut.__defaults__ = (self.scenario.block,)
-        self._backend = backend_of(self.scenario.api, self.scenario.engine)
+        if not port:
+            self._backend = backend_of(self.scenario.api, self.scenario.engine)
+            return
+        base = f"https://127.0.0.1:{port}"
+        self._backend = new_backend(self.scenario.api, base, ca=ca)
 
     def dial(self) -> HttpSubmission:
         server = HttpSubmission(self.scenario.api, lambda: self._script)
@@ -96,11 +104,13 @@ class HttpStage(Stage):
         self._script = self.scenario.script if turn == "test" else scripts.OK
 
     def send(self, turn: Turn) -> Sequence[str]:
-        sent = self._backend.send(MESSAGES[turn], ENVELOPES[turn], timeout=TIMEOUT)
+        sent = self._backend.send(MESSAGES[turn], ENVELOPES[turn], timeout=self.timeout)
         return sent.accepted
 
     async def asend(self, turn: Turn) -> Sequence[str]:
-        sending = self._backend.asend(MESSAGES[turn], ENVELOPES[turn], timeout=TIMEOUT)
+        sending = self._backend.asend(
+            MESSAGES[turn], ENVELOPES[turn], timeout=self.timeout
+        )
         return (await sending).accepted
 
     def close(self) -> None:

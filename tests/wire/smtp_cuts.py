@@ -11,7 +11,7 @@ import pytest
 from mailbalance.wire.smtp import Credentials, Mail, Reuse, Server, SmtpWire
 from mailbalance.wire.smtp import body as smtp_body
 from tests.wire.certainty import Figures
-from tests.wire.cutting import HOWS, TIMEOUT, Case, How, Stage, Turn, played
+from tests.wire.cutting import HOWS, Case, How, Stage, Turn, played
 from tests.wire.memory import Network
 from tests.wire.memory.line import Direction
 from tests.wire.smtp_submission import Submission
@@ -86,17 +86,19 @@ class SmtpStage(Stage):
         self.scenario: SmtpScenario = case.scenario
         self.servers: list[Submission] = []
         self._replies: dict[str, str] = {}
-        self._wire = self._new_wire()
+        self.go_to()
 
-    def _new_wire(self) -> SmtpWire:
+    def go_to(self, port: int = 587, ca: str | None = None) -> None:
+        """Say where the server is."""
         secured = self.scenario.security != "off"
         server = Server(
             "127.0.0.1",
-            587,
+            port,
             security=self.scenario.security,
             credentials=Credentials("api", "s3cret") if secured else None,
+            ca=ca,
         )
-        return SmtpWire(server, backend="sim", reuse=Reuse(connections=1))
+        self._wire = SmtpWire(server, backend="sim", reuse=Reuse(connections=1))
 
     def dial(self) -> Submission:
         server = Submission(
@@ -115,10 +117,10 @@ class SmtpStage(Stage):
             self._replies["old@x.com"] = "550 no"
 
     def send(self, turn: Turn) -> Sequence[str]:
-        return self._wire.send(MAILS[turn], timeout=TIMEOUT).recipients
+        return self._wire.send(MAILS[turn], timeout=self.timeout).recipients
 
     async def asend(self, turn: Turn) -> Sequence[str]:
-        return (await self._wire.asend(MAILS[turn], timeout=TIMEOUT)).recipients
+        return (await self._wire.asend(MAILS[turn], timeout=self.timeout)).recipients
 
     def close(self) -> None:
         self._wire.close()
