@@ -34,7 +34,7 @@ from mailbalance.stages import Stages
 from mailbalance.under_way import UnderWay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
     from typing import Self
 
     from mailbalance.backend import Receipt
@@ -215,7 +215,7 @@ class Mailer(Stages):
         *,
         concurrency: int = 16,
         progress: Callable[[int], object] | None = None,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Send many messages, and give what became of each, in their order.
 
         Each has its own route, retries and end, as if ``send`` had sent it; where a
@@ -246,7 +246,7 @@ class Mailer(Stages):
         *,
         concurrency: int = 64,
         progress: Callable[[int], object] | None = None,
-    ) -> AsyncIterator[Result]:
+    ) -> AsyncGenerator[Result, None]:
         """Do as ``send_many`` does, without blocking the event loop.
 
         ``messages`` may be an async iterable too, and ``concurrency`` counts tasks. Leave

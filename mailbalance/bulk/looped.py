@@ -7,7 +7,7 @@ What must not: tasks that send; ``tasks`` has them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ async def asend_many(
     *,
     concurrency: int,
     progress: Callable[[int], object] | None,
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """Do what ``Mailer.asend_many`` says."""
     sending = Sending(mailer, concurrency)
     results = (

@@ -19,7 +19,7 @@ from mailbalance.errors import DeliveryError, MailError
 from mailbalance.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from mailbalance.backend import Answer
     from mailbalance.bulk.lanes import Batch, Member
@@ -33,7 +33,7 @@ def send_many(
     *,
     concurrency: int,
     progress: Callable[[int], object] | None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Do what ``Mailer.send_many`` says."""
     source = enumerate(messages)
     sending = _Sending(mailer, concurrency)

@@ -20,6 +20,7 @@ from mailbalance.cli.output import CODES_HELP
 from mailbalance.cli.route import route
 from mailbalance.cli.sandbox import sandbox
 from mailbalance.cli.send import send
+from mailbalance.cli.send_many import send_many
 
 # Locals in a traceback would show tokens and keys, so Python's own plain one it is.
 app = typer.Typer(
@@ -66,7 +67,7 @@ def top(
         logger.addHandler(logging.NullHandler())
 
 
-for command in (demo, send, check, route, sandbox):
+for command in (demo, send, send_many, check, route, sandbox):
     app.command(epilog=CODES_HELP)(command)
 
 

@@ -107,6 +107,17 @@ def compose(eml: str | None = None, **given: Any) -> Message:
     return Message(**fields)
 
 
+def given_fields(**given: Any) -> dict[str, Any]:
+    """Give the fields that were typed, with the files that they name read.
+
+    Raises:
+        typer.BadParameter: When a file cannot be read.
+    """
+    for name in ("text", "html"):
+        given[name] = _content(given.get(name), f"--{name}")
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _one_standard_input(eml: str | None, given: dict[str, Any]) -> None:
     asking = {"--eml": eml, "--text": given.get("text"), "--html": given.get("html")}
     wanting = [option for option, value in asking.items() if value == "-"]
