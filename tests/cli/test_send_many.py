@@ -183,7 +183,7 @@ def test_a_run_that_was_killed_leaves_its_rows_in_doubt(run, tmp_path, box):
             "me@example.com",
             "--concurrency",
             "1",
-        ],  # fmt: skip
+        ],
         cwd=tmp_path,
         env=box.environ("ses=60,mailtrap=40"),
         stdout=subprocess.DEVNULL,
