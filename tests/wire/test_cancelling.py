@@ -14,6 +14,7 @@ from mailbalance.wire.http.direct import looped as direct_looped
 from mailbalance.wire.http.direct import looped_pool as direct_pool
 from mailbalance.wire.smtp import looped, looped_pool
 from mailbalance.wire.smtp.transaction import Transaction
+from tests.wire import live_cancelling
 from tests.wire.cancelling import DOORS, figures
 
 FEW = DOORS[:5]
@@ -103,3 +104,26 @@ def test_the_harness_sees(
     found = figures(whole=False, doors=tuple(doors[:2]), most=40)
 
     assert any(seen in each for each in found.violations)
+
+
+# With live peers and a real event loop.
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(180)
+@WHOLE
+def test_cancelled_anywhere_with_live_peers_a_send_has_an_outcome(
+    whole: bool, ca: str
+) -> None:
+    live_cancelling.figures(FEW, ca, whole=whole).must_be_clean(40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@WHOLE
+def test_cancelled_at_random_with_live_peers_a_send_has_an_outcome(
+    whole: bool, ca: str
+) -> None:
+    count = 5_000 // len(DOORS) + 1
+    found = live_cancelling.figures(DOORS, ca, whole=whole, count=count)
+    found.must_be_clean(5_000)
