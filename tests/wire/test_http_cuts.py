@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailbalance.backend import Receipt
-from mailbalance.backends import mailtrap, ses
+from mailbalance.backends import _mailtrap_reply, ses
 from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.wire.http import faults, pooled, sockets, streams
 from mailbalance.wire.http.direct import blocking, looped
@@ -44,8 +44,8 @@ def lost_replies_count_as_refusals(patch: pytest.MonkeyPatch) -> None:
 
 
 def any_reply_counts_as_acceptance(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mailtrap, "_is_success", lambda _: True)
-    patch.setattr(mailtrap, "_ids", lambda _: ())
+    patch.setattr(_mailtrap_reply, "_says", lambda _, *, success: success)
+    patch.setattr(_mailtrap_reply, "ids", lambda _: ())
     patch.setattr(
         ses,
         "receipt",

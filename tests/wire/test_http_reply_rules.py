@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from mailbalance.backends import _http, mailtrap, ses
+from mailbalance.backends import _http, _mailtrap_reply, ses
 from mailbalance.backends._http import Rule, Verdict
 from mailbalance.errors import TransientError
 from mailbalance.wire.http.wire import Engine
 from tests.wire.cutting import How
-from tests.wire.http_replies import APIS, SHAPES, STATUSES, carried, judged
+from tests.wire.http_replies import (
+    APIS,
+    SHAPES,
+    STATUSES,
+    carried,
+    judged,
+    over_sockets,
+)
 
 
 @pytest.mark.proof
@@ -37,11 +44,22 @@ def test_replies_come_over_the_wire_as_they_are_judged(
     carried(1_500, (how,), (engine,)).must_be_clean(1_500)
 
 
+@pytest.mark.proof
+def test_replies_come_over_real_sockets_as_they_are_judged(
+    engine: Engine, how: How, ca: str
+) -> None:
+    over_sockets(100, engine, how, ca).must_be_clean(100)
+
+
 # Controls: each of these faults must be seen by the same table.
 
 
 def any_200_is_accepted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mailtrap, "_is_success", lambda reply: isinstance(reply, dict))
+    patch.setattr(
+        _mailtrap_reply,
+        "_says",
+        lambda reply, *, success: success and isinstance(reply, dict),
+    )
 
 
 def a_servers_own_trouble_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
