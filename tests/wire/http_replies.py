@@ -8,14 +8,17 @@ statuses and shapes only; what a provider's own codes and words change has tests
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import pytest
 
 from mailbalance.backend import Receipt
+from mailbalance.backends.mailtrap import MailtrapBackend
+from mailbalance.backends.ses import SesBackend
 from mailbalance.errors import (
     DeliveryError,
     RejectedError,
@@ -26,10 +29,11 @@ from mailbalance.errors import (
     UnsuitableError,
 )
 from mailbalance.wire.http import HttpResponse, HttpWire
+from mailbalance.wire.http import wire as http_wire
 from mailbalance.wire.http.wire import Engine
 from tests.wire.certainty import Figures, sampled
 from tests.wire.cutting import HOWS, TIMEOUT, How
-from tests.wire.http_cuts import ENGINES, ENVELOPES, MESSAGES, backend_of
+from tests.wire.http_cuts import ENGINES, ENVELOPES, MESSAGES, backend_of, new_backend
 from tests.wire.http_submission import (
     REFUSAL,
     SUCCESS,
@@ -39,9 +43,13 @@ from tests.wire.http_submission import (
     chunked,
     sized,
 )
+from tests.wire.live_cuts import Server as LiveServer
 from tests.wire.memory import MemoryLoop, Network, installed
+from tests.wire.smtp_peer import CERTIFICATE
 
 Shape = Literal["empty", "success", "error", "html", "cut", "wrong types", "huge"]
+
+Door: TypeAlias = "SesBackend | MailtrapBackend"
 
 APIS: tuple[Api, ...] = get_args(Api)
 SHAPES: tuple[Shape, ...] = get_args(Shape)
@@ -143,6 +151,37 @@ def carried(
     return found
 
 
+def over_sockets(count: int, engine: Engine, how: How, ca: str) -> Figures:
+    """Have some of the replies come over real sockets and TLS."""
+    every = [
+        Case(api, status, shape, how, engine)
+        for api, status, shape in product(APIS, range(200, 600), SHAPES)
+    ]
+    network = Network(HttpSubmission)  # type: ignore[arg-type]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CERTIFICATE.configure_cert(context)
+    found = Figures()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        LiveServer(network, context) as server,
+        asyncio.Runner() as runner,
+        found.timed(),
+    ):
+        patch.setattr(http_wire, "ENGINE", engine)
+        base = f"https://127.0.0.1:{server.port}"
+        doors = {api: new_backend(api, base, ca=ca) for api in APIS}
+        for case in sampled(every, count):
+            network.dialled = _serving(case)
+            door = doors[case.api]
+            if how == "sync":
+                result = _attempt(case, door)
+                door.close()
+            else:
+                result = runner.run(_aattempt(case, door))
+            found.add(case, _outcome(result), _complaints(case, result))
+    return found
+
+
 def _serving(case: Case) -> Callable[[], HttpSubmission]:
     def reply(api: Api) -> bytes:
         said = body(api, case.shape)
@@ -171,16 +210,16 @@ def _complaints(case: Case, result: Receipt | Exception) -> Iterator[str]:
         yield f"it says {len(str(result))} characters"
 
 
-def _attempt(case: Case) -> Receipt | Exception:
-    backend = backend_of(case.api, case.engine)
+def _attempt(case: Case, door: Door | None = None) -> Receipt | Exception:
+    backend = door or backend_of(case.api, case.engine)
     try:
         return backend.send(MESSAGES["test"], ENVELOPES["test"], timeout=TIMEOUT)
     except Exception as error:  # noqa: BLE001 - whatever escapes is judged
         return error
 
 
-async def _aattempt(case: Case) -> Receipt | Exception:
-    backend = backend_of(case.api, case.engine)
+async def _aattempt(case: Case, door: Door | None = None) -> Receipt | Exception:
+    backend = door or backend_of(case.api, case.engine)
     try:
         return await backend.asend(MESSAGES["test"], ENVELOPES["test"], timeout=TIMEOUT)
     except Exception as error:  # noqa: BLE001 - whatever escapes is judged

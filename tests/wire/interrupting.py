@@ -13,9 +13,9 @@ import pytest
 
 from mailbalance.backend import Receipt
 from mailbalance.envelope import Envelope
-from tests.wire.cancelling import DOORS, Door, Memory, made, note
 from tests.wire.certainty import Figures
 from tests.wire.cutting import TIMEOUT
+from tests.wire.doors import DOORS, Door, Memory, made, note
 from tests.wire.memory import Network, Peer, installed
 
 When = Literal["before", "after"]

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.wire.cancelling import DOTS, SCRIPTS, Answer, Case, Door, Play, made
+from tests.wire.cancelling import Case, Play
 from tests.wire.certainty import SEED, Figures
+from tests.wire.doors import DOTS, SCRIPTS, Answer, Door, made
 from tests.wire.http_cuts import recipients
 from tests.wire.peer import Caller, Peer
 from tests.wire.smtp_peer import CERTIFICATE, SmtpPeer

@@ -15,7 +15,8 @@ from mailbalance.wire.http.direct import looped_pool as direct_pool
 from mailbalance.wire.smtp import looped, looped_pool
 from mailbalance.wire.smtp.transaction import Transaction
 from tests.wire import live_cancelling
-from tests.wire.cancelling import DOORS, figures
+from tests.wire.cancelling import figures
+from tests.wire.doors import DOORS
 
 FEW = DOORS[:5]
 WHOLE = pytest.mark.parametrize("whole", [False, True], ids=["backend", "mailer"])

@@ -11,7 +11,7 @@ from mailbalance.wire.http.direct.dialogue import Dialogue
 from mailbalance.wire.smtp import blocking
 from mailbalance.wire.smtp.slots import Slots
 from mailbalance.wire.smtp.transaction import Transaction
-from tests.wire.cancelling import DOORS
+from tests.wire.doors import DOORS
 from tests.wire.interrupting import figures
 
 
