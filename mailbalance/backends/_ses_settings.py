@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailbalance.backends import _pace
 from mailbalance.errors import ConfigError
-from mailbalance.wire.sigv4 import Keys
+from mailbalance.wire.sigv4 import STRANGE, Keys
 
 if TYPE_CHECKING:
     from mailbalance.config import BackendSettings
@@ -32,7 +32,10 @@ def given_keys(
         ConfigError: When one half is missing.
     """
     if access_key and secret_key:
-        return Keys(access_key, secret_key, token)
+        keys = Keys(access_key, secret_key, token)
+        if not keys.can_be_sent:
+            raise ConfigError(f"{name}: {STRANGE}")
+        return keys
     if access_key or secret_key or token:
         raise ConfigError(
             f"{name}: access key and secret key belong together; give both, or neither "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
 from mailbalance.fork_lock import IMPORTING, ForkLock
 from mailbalance.secret import bare, hidden
-from mailbalance.wire.sigv4 import Keys
+from mailbalance.wire.sigv4 import STRANGE, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,9 +139,15 @@ class AwsChain:
         with self._translated():
             known = self._known() or self._look_up()
             frozen = known and known.get_frozen_credentials()
-        if not frozen or not frozen.access_key:
+        keys = (
+            Keys(frozen.access_key, frozen.secret_key, frozen.token) if frozen else None
+        )
+        del frozen  # its repr shows the secret
+        if keys is None or not keys.access_key:
             raise self._unavailable(_NO_KEYS, "credentials")
-        return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+        if not keys.can_be_sent:
+            raise self._unavailable(STRANGE, "credentials")
+        return keys
 
     async def akeys(self, *, timeout: float) -> Keys:
         """Do as ``keys`` does; what may block waits in a thread.

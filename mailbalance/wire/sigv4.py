@@ -25,6 +25,13 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+#: What is wrong with keys that cannot be sent.
+STRANGE = (
+    "the AWS access key or session token has a space, a line end or a strange character "
+    "in it"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What a request is signed with; only the access key id may be shown.
@@ -43,6 +50,12 @@ class Keys:
         object.__setattr__(self, "secret_key", Secret(self.secret_key))
         if self.token is not None:
             object.__setattr__(self, "token", Secret(self.token))
+
+    @property
+    def can_be_sent(self) -> bool:
+        """Whether headers can carry them: a line end would begin a header of its own."""
+        told = f"{self.access_key}{self.token or ''}"
+        return told.isascii() and told.isprintable() and " " not in told
 
 
 def sign(

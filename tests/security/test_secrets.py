@@ -27,7 +27,7 @@ from mailbalance.errors import ConfigError, DeliveryError, MailError
 from mailbalance.secret import Environ, Secret, hidden, scrub
 from mailbalance.wire.sigv4 import Keys
 from tests.canary import HERE, forms
-from tests.wire.peer import Peer, answering, saying, silent
+from tests.wire.peer import Peer, answering, saying, serve, silent
 from tests.wire.smtp_peer import FIN, STALL, SmtpPeer
 from tests.wire.smtp_ways import How
 
@@ -281,6 +281,57 @@ def test_a_request_that_fails_is_told_without_it(how: How, kind: str, act: Any) 
 
     assert seen(told(error)) == []
     assert seen(pickle.dumps(error).decode("latin-1")) == []
+
+
+PROXIES = [
+    f"http://user:{QUOTED}@127.0.0.1:1",
+    f"http://user:{CANARY}@127.0.0.1:1",
+    f"user:{QUOTED}@127.0.0.1:1",
+    f"http://user:{QUOTED}@127.0.0.1:x",
+    f"http://user:1/{CANARY}@127.0.0.1:1",
+    f"sock://user:{QUOTED}@127.0.0.1:1",
+    f"http://user:{QUOTED}@[::1",
+    f"http://user:{QUOTED}%0d%0a@127.0.0.1:1",
+]
+
+
+@pytest.mark.parametrize("proxy", PROXIES, ids=range(len(PROXIES)))
+def test_a_proxy_that_fails_is_told_without_its_password(how: How, proxy: str) -> None:
+    environ = {"HTTPS_PROXY": proxy}
+    backend = MailtrapBackend(
+        token=CANARY, base_url="https://localhost:1", environ=environ
+    )
+
+    assert seen(told(failures(how, backend)) + repr(vars(backend))) == []
+
+
+#: What a file or a cloud's store of secrets hands out with a line end behind it.
+STRANGE = [
+    f"{CANARY}{end}" for end in ["\n", "\r\nX-Evil: 1", "\0", " x", "é", "€", "\t"]
+]
+
+
+@pytest.mark.parametrize("token", STRANGE, ids=ascii)
+@pytest.mark.parametrize("given", ["argument", "environment"])
+def test_a_session_token_is_never_a_second_header(
+    how: How, given: str, token: str
+) -> None:
+    keys = {"access_key": "AKIA", "secret_key": CANARY, "session_token": token}
+    environ = {f"AWS_{name.upper()}": value for name, value in keys.items()}
+    environ["AWS_ACCESS_KEY_ID"] = environ.pop("AWS_ACCESS_KEY")
+    environ["AWS_SECRET_ACCESS_KEY"] = environ.pop("AWS_SECRET_KEY")
+    with Peer((serve,)) as peer:
+        place: Any = {"region": "eu-west-1", "endpoint": peer.url("")}
+        if given == "argument":
+            with pytest.raises(ConfigError) as caught:
+                SesBackend(**place, **keys)
+            error: BaseException = caught.value
+        else:
+            error = failures(how, SesBackend(**place, environ=environ))
+
+        assert seen(told(error)) == []
+        assert "session token" in str(error)
+        assert peer.requests == []
 
 
 SMTP_REPLIES: list[dict[str, Any]] = [

@@ -39,6 +39,17 @@ def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
     return Secret(f"http:{proxy}" if proxy.startswith("//") else f"http://{proxy}")
 
 
+def is_usable(proxy: str) -> bool:
+    """Say whether this is the URL of a proxy; one with a bare ``/`` or ``@`` is none."""
+    try:
+        parts = urlsplit(proxy)
+        port = parts.port
+    except ValueError:
+        return False
+    known = parts.scheme in {"http", "https", "socks5", "socks5h"}
+    return known and bool(parts.hostname) and port != 0 and "@" not in parts.path
+
+
 def _bypassed(netloc: str, rule: str) -> bool:
     """Say whether ``NO_PROXY`` names the host, with or without its port."""
     if rule.strip() == "*":

@@ -17,7 +17,7 @@ from mailbalance.wire.http import clients, faults, pooled
 from mailbalance.wire.http.direct import DirectRoads
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
 from mailbalance.wire.http.pools import CONNECTIONS, Pools
-from mailbalance.wire.http.proxies import proxy_for
+from mailbalance.wire.http.proxies import is_usable, proxy_for
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ Engine = Literal["direct", "httpcore2"]
 
 #: What makes them unless a wire is told otherwise.
 ENGINE: Engine = "direct"
+
+
+_NO_PROXY = (
+    "HTTPS_PROXY is no URL of a proxy: write http://user:password@host:port, and "
+    "percent-encode reserved characters in user and password"
+)
 
 
 class HttpWire:
@@ -208,9 +214,16 @@ class HttpWire:
         return True
 
     def _proxy(self, url: str) -> str | None:
-        """Find the proxy once for each URL; there are very few."""
+        """Find the proxy once for each URL; there are very few.
+
+        Raises:
+            UnavailableError: When what is configured is no URL of a proxy.
+        """
         if url not in self._proxies:
-            self._proxies[url] = proxy_for(url, self._environ)
+            found = proxy_for(url, self._environ)
+            if found is not None and not is_usable(found):
+                raise UnavailableError(_NO_PROXY, backend=self._backend, phase="proxy")
+            self._proxies[url] = found
         return self._proxies[url]
 
     @contextmanager
