@@ -82,6 +82,7 @@ class Chain:
                 try:
                     answer = yield here.step_with(following)
                 except BrokenError as broken:
+                    following = None  # it never went, or has nobody to go to
                     here.throw(broken)
                 else:
                     here.send(answer)
