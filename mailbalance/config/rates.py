@@ -21,8 +21,10 @@ AUTO = "auto"
 #: A whole number as an option gives it, or a constructor.
 Whole: TypeAlias = int | str | None
 
+#: Blanks are taken for good (``*+``): two runs of them could be cut in too many ways.
 _RATE = re.compile(
-    r"([0-9]{1,9}) *(message|recipient)?s? */ *([0-9]{1,6})? *([a-z]+)", re.IGNORECASE
+    r"([0-9]{1,9}) *+(message|recipient)?s? *+/ *+([0-9]{1,6})? *+([a-z]+)",
+    re.IGNORECASE,
 )
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60}
 _SECONDS |= {"h": 3600, "hour": 3600, "d": 86400, "day": 86400}

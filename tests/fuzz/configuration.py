@@ -171,6 +171,7 @@ RATES = Target(
         lambda sound: {**sound, "h": 60},
         b"5/h",
     ),
+    found=(b"1/s,2s/ \xff\xf9 \xff4s/s", b"2" + many(8000, b" ") + b"x/s"),
     longest=120,
 )
 

@@ -55,6 +55,11 @@ def test_a_rate_is_read_as_one_would_write_it(text, rate):
     assert parse_rates(text) == Wanted((rate,))
 
 
+def test_a_great_many_blanks_take_no_time() -> None:
+    with pytest.raises(ConfigError):
+        parse_rates(f"2{' ' * 100_000}x/s")
+
+
 def test_several_rates_have_commas_between():
     wanted = parse_rates("14 recipients/s, 500/day,auto")
 
