@@ -7,6 +7,7 @@ of the transport. What must not: anything about a message.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -92,7 +93,7 @@ class _Opening:
         if transport is not None:
             cast("asyncio.Transport", transport).abort()
         elif self._sock is not None:
-            self._sock.close()
+            _cut(self._sock)
 
     def _limit(self) -> asyncio.Timeout:
         """Limit a step of aiosmtplib.
@@ -191,6 +192,24 @@ class _Watch(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._inner.connection_lost(exc)
+
+
+def _cut(sock: socket.socket) -> None:
+    """Cut a connection that may have a transport of asyncio which nobody can reach.
+
+    Cancelled as TLS is just there, ``create_connection`` begins a goodbye and forgets the
+    transport. Closed below it, the socket's number would go to the next connection, and
+    the transport's reader with it. Shut down, the transport sees the end and closes it.
+    """
+    if sock.fileno() < 0:  # its transport has closed it
+        return
+    try:
+        asyncio.get_running_loop().remove_reader(sock)
+    except RuntimeError:  # that is how asyncio says that a transport has it
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+    else:
+        sock.close()
 
 
 async def _connect(server: Server, limit: float) -> socket.socket:
