@@ -125,6 +125,8 @@ def _led_to(error: BaseException | None) -> Iterator[BaseException]:
         at = waiting.pop()
         if at is not None and id(at) not in seen:
             seen.add(id(at))
+            if at.__suppress_context__:
+                at.__context__ = None  # raised "from None": it was to be seen by nobody
             yield at
             waiting += at.__cause__, at.__context__
 

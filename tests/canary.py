@@ -80,7 +80,7 @@ def forms(credential: str) -> list[str]:
     """Give every way in which a credential could be written."""
     data = credential.encode("utf-8", "surrogatepass")
     found = [credential, repr(credential)[1:-1], data.hex(), data.hex().upper()]
-    found += [quote(credential, safe=""), quote(credential), quote_plus(credential)]
+    found += [quote(data, safe=""), quote(data), quote_plus(data)]
     for offset in range(3):
         # Only the digits that no neighbour has a part in.
         encoded = base64.b64encode(bytes(offset) + data).decode()
@@ -125,14 +125,14 @@ class Watch:
 
     def look_at_error(self, kind: str, where: str, error: BaseException) -> None:
         """Look into an exception, its frames and all that led to it."""
-        self.look(kind, where, "\n".join(_told(error)))
+        self.look(kind, where, "\n".join(told(error)))
 
     def look_at_value(self, where: str, value: object) -> None:
         """Look at the ``repr`` of a value."""
         self.look("value", where, _shown(value))
 
 
-def _told(error: BaseException) -> Iterator[str]:
+def told(error: BaseException) -> Iterator[str]:
     """Tell all of an error that ``traceback`` would with ``capture_locals``, and more.
 
     More: contexts that are not shown; less: the frames of tests, the middle of long texts.
@@ -174,7 +174,7 @@ def watch_credentials() -> None:
     def new(cls: type[str], text: str = "") -> str:
         WATCH.add(text)
         WATCH.add(text.removeprefix("Bearer "))
-        WATCH.add(urlsplit(text).password if "://" in text else "")
+        WATCH.add(_password_in(text))
         return str.__new__(cls, text)
 
     def secret_str(self: Any, value: Any) -> None:
@@ -192,6 +192,14 @@ def watch_credentials() -> None:
     secret.Secret.__new__ = new  # type: ignore[assignment,method-assign]
     secret.Environ.__init__ = environ  # type: ignore[method-assign]
     pydantic.SecretStr.__init__ = secret_str  # type: ignore[method-assign]
+
+
+def _password_in(url: str) -> str | None:
+    """Give the password in a URL, if it is one."""
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
 
 
 def watch_dsn(dsn: str) -> None:

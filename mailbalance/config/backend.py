@@ -41,7 +41,7 @@ class BackendSettings:
     kind: str
     host: str | None = None
     port: int | None = None
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     secret: SecretStr | None = field(default=None, repr=False)
     options: Mapping[str, str] = field(default=FrozenDict(), repr=False)
     environ: Mapping[str, str] | None = field(default=None, repr=False)

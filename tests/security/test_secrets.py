@@ -9,7 +9,6 @@ import copy
 import dataclasses
 import logging
 import pickle
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +25,7 @@ from mailbalance.config import read_settings
 from mailbalance.errors import ConfigError, DeliveryError, MailError
 from mailbalance.secret import Environ, Secret, hidden, scrub
 from mailbalance.wire.sigv4 import Keys
-from tests.canary import HERE, forms
+from tests.canary import forms, told
 from tests.wire.peer import Peer, answering, saying, serve, silent
 from tests.wire.smtp_peer import FIN, STALL, SmtpPeer
 from tests.wire.smtp_ways import How
@@ -37,18 +36,9 @@ QUICK = RetryPolicy(stop=stop_after_attempt(1), timeout=0.4)
 MAIL = {"from_": "a@b.com", "to": "c@d.com", "subject": "s", "text": "t"}
 
 
-def told(error: BaseException) -> str:
-    """Give what a program with ``capture_locals`` would report, but for tests' frames."""
-    found = traceback.TracebackException.from_exception(error, capture_locals=True)
-    lines: list[str] = []
-    at: Any = found
-    while at is not None:
-        lines += at.format_exception_only()
-        for frame in at.stack:
-            if not frame.filename.startswith(HERE):
-                lines += (frame.locals or {}).values()
-        at = at.__cause__ or at.__context__
-    return "\n".join(lines)
+def all_of(error: BaseException) -> str:
+    """Give what a program that shows the locals of all frames would report."""
+    return "\n".join(told(error))
 
 
 def seen(text: str) -> list[str]:
@@ -69,7 +59,7 @@ def raising() -> Iterator[None]:
     try:
         yield
     except MailError as error:
-        found = seen(told(error)) + seen(pickle.dumps(error).decode("latin-1"))
+        found = seen(all_of(error)) + seen(pickle.dumps(error).decode("latin-1"))
         if found:
             pytest.fail(str(found))
         raise
@@ -166,7 +156,7 @@ def test_a_mistake_in_a_constructor_is_told_without_it(
     with pytest.raises(ConfigError) as caught:
         make()
 
-    assert seen(told(caught.value)) == []
+    assert seen(all_of(caught.value)) == []
 
 
 # Values
@@ -279,7 +269,7 @@ def test_a_request_that_fails_is_told_without_it(how: How, kind: str, act: Any) 
             backend = SesBackend(region="eu-west-1", endpoint=url, **keys)
         error = failures(how, backend)
 
-    assert seen(told(error)) == []
+    assert seen(all_of(error)) == []
     assert seen(pickle.dumps(error).decode("latin-1")) == []
 
 
@@ -302,7 +292,7 @@ def test_a_proxy_that_fails_is_told_without_its_password(how: How, proxy: str) -
         token=CANARY, base_url="https://localhost:1", environ=environ
     )
 
-    assert seen(told(failures(how, backend)) + repr(vars(backend))) == []
+    assert seen(all_of(failures(how, backend)) + repr(vars(backend))) == []
 
 
 #: What a file or a cloud's store of secrets hands out with a line end behind it.
@@ -329,7 +319,7 @@ def test_a_session_token_is_never_a_second_header(
         else:
             error = failures(how, SesBackend(**place, environ=environ))
 
-        assert seen(told(error)) == []
+        assert seen(all_of(error)) == []
         assert "session token" in str(error)
         assert peer.requests == []
 
@@ -356,5 +346,5 @@ def test_a_session_that_fails_is_told_without_it(
         )
         error = failures(how, backend)
 
-    assert seen(told(error)) == []
+    assert seen(all_of(error)) == []
     assert seen(pickle.dumps(error).decode("latin-1")) == []
