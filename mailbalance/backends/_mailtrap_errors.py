@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 
 from mailbalance.backends._http import Rule, Verdict
-from mailbalance.errors import RejectedError, ThrottledError, UnavailableError
+from mailbalance.errors import ThrottledError, UnavailableError
 
 _REFUSALS = frozenset({400, 401, 403, 422})
 
 _UNVERIFIED = re.compile(
-    r"""domain\b.{0,60}\b(not|n't|un)[ ]?-?(verified|allowed|authorized|found|compliant)
+    r"""domain\b.{0,60}(\bnot|n't|\bun)[ ]?-?(verified|allowed|authorized|found|compliant)
     |(unverified|demo)\b.{0,20}\bdomain
     |sending[ ]from\b.{0,80}\bnot[ ]allowed
     |does[ ]not[ ]match[ ]the[ ]sender's[ ]domain""",
@@ -48,5 +48,4 @@ RULES = (
     ),
     Rule(Verdict(UnavailableError, "account"), statuses=frozenset({429}), text=_SPENT),
     Rule(Verdict(ThrottledError), statuses=frozenset({429})),
-    Rule(Verdict(RejectedError), statuses=frozenset({400, 422})),
 )
