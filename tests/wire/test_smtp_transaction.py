@@ -16,7 +16,7 @@ from mailbalance.errors import (
 from mailbalance.wire.smtp import Mail
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.deadline import Deadline
-from mailbalance.wire.smtp.steps import Accepted, Write
+from mailbalance.wire.smtp.steps import Accepted, Glance, Write
 from mailbalance.wire.smtp.transaction import DOT, Transaction
 from tests.wire.smtp_simulation import (
     MAIL,
@@ -236,6 +236,25 @@ def test_too_little_time_to_commit_safely_is_not_accepted() -> None:
     assert "not enough time" in verdict.detail
     assert not transaction.committed
     assert not server.accepted
+
+
+@pytest.mark.parametrize(("left", "accepted"), [(9.9, False), (10.1, True)])
+def test_the_dot_goes_out_only_with_time_left_to_hear_of_it(
+    left: float, accepted: bool
+) -> None:
+    now = [0.0]
+    deadline = Deadline(30, clock=lambda: now[0])
+    server = SimulatedServer()
+
+    class Late(Link):
+        def do(self, step: Any) -> Any:
+            if isinstance(step, Glance):  # the last step before the dot
+                now[0] = 30 - left
+            return super().do(step)
+
+    drive(Transaction(MAIL, Features(), deadline), Late(server))
+
+    assert bool(server.accepted) is accepted
 
 
 BAD_ADDRESSES = [
