@@ -30,7 +30,8 @@ def main() -> int:
     figures = []
     for module in options.modules or PLAN:
         found = list(mutants(path_of(module).read_text()))[:: options.every]
-        judged = list(judge(module, PLAN[module], found, options.jobs))
+        tests = options.tests or PLAN[module]
+        judged = list(judge(module, tests, found, options.jobs))
         figures.append(_figures(module, judged))
         _tell(module, judged, show=options.show)
     if options.figures:
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--every", type=int, default=1, help="take each n-th mutant only"
     )
+    parser.add_argument("--tests", nargs="*", help="instead of those of the plan")
     parser.add_argument("--show", action="store_true", help="list the survivors")
     parser.add_argument("--figures", type=Path, help="write figures there, as JSON")
     return parser

@@ -70,7 +70,7 @@ class Mutant(NamedTuple):
 def mutants(source: str) -> Iterator[Mutant]:
     """Give every mutant of a module, in the order of its lines."""
     tree = ast.parse(source)
-    whole = ast.unparse(tree)
+    seen = {ast.unparse(tree)}
     for (owner, name, at), node, level in list(_places(tree, module_level=True)):
         # An element that is left out is as good as one misspelt, and words are words.
         spelt = isinstance(owner, ast.Tuple | ast.Set | ast.List | ast.Dict)
@@ -79,7 +79,8 @@ def mutants(source: str) -> Iterator[Mutant]:
             _put(owner, name, at, changed)
             mutated = ast.unparse(ast.fix_missing_locations(tree))
             _put(owner, name, at, node)
-            if mutated != whole:
+            if mutated not in seen:
+                seen.add(mutated)
                 yield Mutant(getattr(node, "lineno", 0), what, mutated)
 
 
@@ -242,38 +243,43 @@ _TABLES: tuple[tuple[Any, Any], ...] = (
 
 def without_alternatives(pattern: str) -> Iterator[tuple[str, str]]:
     """Give each alternative of a regular expression, and the pattern without it."""
-    edges = [(-1, 0), *_edges(pattern), (len(pattern), 0)]
-    for at, (start, depth) in enumerate(edges):
-        if pattern[max(start, 0) : start + 1] == ")":
+    size = len(pattern)
+    edges = [_Edge(0, 0, 0, "("), *_edges(pattern), _Edge(size, size, 0, ")")]
+    for at, begin in enumerate(edges):
+        if begin.sign == ")":
             continue
-        ends = (end for end, deep in edges[at + 1 :] if deep <= depth)
-        end = next(ends, None)
-        if end is None or pattern[end : end + 1] not in ("|", ")", ""):
+        end = next(each for each in edges[at + 1 :] if each.depth <= begin.depth)
+        if (begin.sign, end.sign) == ("(", ")"):
             continue
-        opened = start < 0 or pattern[start] == "("
-        closed = end >= len(pattern) or pattern[end] == ")"
-        if opened and closed:
-            continue
-        part = pattern[start + 1 : end]
-        cut = (start + 1, end + 1) if opened else (start, end)
-        yield part.strip(), pattern[: max(cut[0], 0)] + pattern[cut[1] :]
+        part = pattern[begin.end : end.start]
+        # the bar goes with what it parts from the rest
+        cut = (begin.end, end.end) if begin.sign == "(" else (begin.start, end.start)
+        yield part.strip(), pattern[: cut[0]] + pattern[cut[1] :]
 
 
-def _edges(pattern: str) -> list[tuple[int, int]]:
-    """Give where alternatives begin and end, each with the depth of its group."""
-    found, depth = [], 0
-    for token in re.finditer(
-        r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()|]", pattern, re.DOTALL
-    ):
-        if token[0] == "(":
-            depth += 1
-            found.append((token.start(), depth))
-        elif token[0] == "|":
-            found.append((token.start(), depth))
-        elif token[0] == ")":
-            found.append((token.start(), depth))
-            depth -= 1
-    return found
+class _Edge(NamedTuple):
+    """Where an alternative begins or ends: ``(``, ``|`` or ``)``."""
+
+    start: int
+    end: int
+    depth: int
+    sign: str
+
+
+_SIGNS = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<sign>\((?:\?(?:P<\w+>|<?[:=!]))?|[|)])",
+    re.DOTALL,
+)
+
+
+def _edges(pattern: str) -> Iterator[_Edge]:
+    depth = 0
+    for found in _SIGNS.finditer(pattern):
+        sign = (found["sign"] or " ")[0]
+        depth += sign == "("
+        if sign != " ":
+            yield _Edge(found.start(), found.end(), depth, sign)
+        depth -= sign == ")"
 
 
 def _short(node: ast.AST) -> str:
