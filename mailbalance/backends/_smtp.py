@@ -156,7 +156,7 @@ class SmtpBackend(ABC):
 
     def lane(self, message: Message) -> Hashable | None:
         """Let messages to one server go together."""
-        return message.stream
+        return (message.stream,)  # a lane of their own for those that name none
 
     def send_batch(self, mails: Sequence[BatchMail], *, timeout: float) -> list[Answer]:
         """Make one attempt for each message, one after another on one connection."""

@@ -233,3 +233,10 @@ def test_each_known_reply_has_its_meaning(
     reply: str, phase: str, expected: str
 ) -> None:
     assert meaning(reply, phase, REPLIES) == expected
+
+
+def test_messages_of_one_stream_go_together() -> None:
+    lanes = [backend().lane(message(stream=each)) for each in (None, None, "bulk")]
+
+    assert None not in lanes
+    assert lanes[0] == lanes[1] != lanes[2]

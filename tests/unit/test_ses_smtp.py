@@ -302,3 +302,8 @@ def test_each_known_reply_has_its_meaning(
     reply: str, phase: str, expected: str
 ) -> None:
     assert meaning(reply, phase, REPLIES) == expected
+
+
+def test_messages_that_name_no_stream_go_together() -> None:
+    assert backend().lane(message()) is not None
+    assert backend().lane(message()) == backend().lane(message())
