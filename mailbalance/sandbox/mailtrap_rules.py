@@ -131,6 +131,6 @@ def _is_base64(value: object) -> bool:
         return False
     try:
         base64.b64decode(value, validate=True)
-    except binascii.Error:
+    except (binascii.Error, ValueError):
         return False
     return True

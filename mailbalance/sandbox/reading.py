@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import getaddresses, parseaddr, quote
+from email.utils import quote
 from typing import Any
+
+from mailbalance.sandbox.header_addresses import address_in, mailboxes_in
 
 Json = dict[str, Any]
 
@@ -86,7 +88,7 @@ def _read_mime(
 ) -> Parsed:
     message = message_from_bytes(raw, policy=SMTP)
     to, cc = _addresses(message, "to"), _addresses(message, "cc")
-    named = {parseaddr(a)[1].lower() for a in (*to, *cc)}
+    named = {address_in(a).lower() for a in (*to, *cc)}
     return Parsed(
         sender=", ".join(_addresses(message, "from")),
         to=to,
@@ -128,7 +130,7 @@ def mime_variables(message: Mapping[str, Any] | EmailMessage) -> dict[str, str]:
 
 def _addresses(message: EmailMessage, name: str) -> tuple[str, ...]:
     values = [str(value) for value in message.get_all(name, [])]
-    return tuple(_shown(*pair) for pair in getaddresses(values) if pair[1])
+    return tuple(_shown(*pair) for pair in mailboxes_in(values))
 
 
 def _shown(name: str, email: str) -> str:
@@ -223,7 +225,7 @@ def _read_ses(request: Json) -> Parsed:
     if "Raw" in content:
         raw = base64.b64decode(content["Raw"]["Data"])
         named = _ses_destination(request)
-        everyone = [parseaddr(a)[1] for group in named for a in group]
+        everyone = [address_in(a) for group in named for a in group]
         return read_mime(raw, everyone, tags or None)
     simple = content.get("Simple") or content.get("Template") or {}
     body = simple.get("Body") or {}

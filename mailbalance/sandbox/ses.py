@@ -13,11 +13,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import getaddresses, parseaddr
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.sandbox import ses_rules as rules
 from mailbalance.sandbox import signature
+from mailbalance.sandbox.header_addresses import address_in, mailboxes_in
 from mailbalance.sandbox.http import Answer, Call, as_json
 from mailbalance.sandbox.identity import identify, identify_mime, mime_fields
 from mailbalance.sandbox.store import Arrival, Door
@@ -159,8 +159,8 @@ class SesDoor:
             headers = ((h["Name"], h["Value"]) for h in part.get("Headers") or ())
             identity = identify(variables, headers)
         return Arrival(
-            sender=parseaddr(sender)[1],
-            recipients=tuple(dict.fromkeys(parseaddr(r)[1] for r in recipients)),
+            sender=address_in(sender),
+            recipients=tuple(dict.fromkeys(map(address_in, recipients))),
             raw=call.body,
             provider_ids=(message_id(),),
             identity=identity,
@@ -204,7 +204,7 @@ def message_id() -> str:
 
 def _header_recipients(fields: list[tuple[str, str]]) -> list[str]:
     values = [v for name, v in fields if name.lower() in {"to", "cc", "bcc"}]
-    return [address for _, address in getaddresses(values) if address]
+    return [address for _, address in mailboxes_in(values)]
 
 
 def _reply(body: Json, *accepted: Arrival) -> Answer:

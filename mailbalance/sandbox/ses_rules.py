@@ -16,8 +16,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.utils import parseaddr
 from typing import Any
+
+from mailbalance.sandbox.header_addresses import address_in
 
 Json = dict[str, Any]
 
@@ -121,7 +122,7 @@ def address_fault(address: str) -> str | None:
     """What SES says about an address, or ``None`` if it is good."""
     if not address.isascii():
         return "Local address contains control or whitespace"
-    spec = parseaddr(address)[1]
+    spec = address_in(address)
     local, _, domain = spec.rpartition("@")
     if not domain or "@" not in spec:
         return "Missing final '@domain'"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
-from email.utils import parseaddr
 from typing import TYPE_CHECKING
 
 from mailbalance.sandbox import smtp_words
+from mailbalance.sandbox.header_addresses import address_in
 from mailbalance.sandbox.identity import mime_fields
 from mailbalance.sandbox.ses import message_id
 from mailbalance.sandbox.smtp_doors import SmtpDoor
@@ -52,7 +52,7 @@ class SesSmtpDoor(SmtpDoor):
         if len(dialogue.recipients) > 50:
             return "554 Transaction failed: Recipient count exceeds 50."
         fields = {n.lower(): v for n, v in mime_fields(body)}
-        sender = parseaddr(fields.get("from", ""))[1]
+        sender = address_in(fields.get("from", ""))
         if not sender:
             return "554 Transaction failed: Missing required header 'From'."
         if not self.allows(sender):
@@ -125,7 +125,7 @@ class MailtrapSmtpDoor(SmtpDoor):
         if not body.strip():
             return "554 5.6.0 Error: empty message"
         fields = {n.lower(): v for n, v in mime_fields(body)}
-        shown = parseaddr(fields.get("from", ""))[1].rpartition("@")[2].lower()
+        shown = address_in(fields.get("from", "")).rpartition("@")[2].lower()
         envelope = (dialogue.sender or "").rpartition("@")[2].lower()
         if envelope and shown != envelope:
             return "550 5.7.1 From: Header does not match the sender's domain"

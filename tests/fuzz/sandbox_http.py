@@ -87,6 +87,7 @@ MAILTRAP = Target(
         lambda sound: re.compile(r"[^\s<>,;]+@[^\s<>,;]+"),
         b"\0\0\1" + _JSON.replace(b"b@y", b"b@@"),
     ),
+    found=(b"\0\0\1" + _JSON.replace(b"QQ==", "QÐ==".encode()),),
     longest=700,
 )
 
@@ -134,6 +135,7 @@ SES = Target(
         b"\0\0\x40Credential=AKIAFUZZ/20261123/us-east-1/ses/aws4_request, SignedHeaders"
         b"=host, Signature=0",
         b"\0\1" + many(1200, b"["),
+        b'\0\1{"FromEmailAddress":"' + many(1500, b"(") + b'"}',
         b'\0\1{"Content":{"Simple":[]},"Destination":[],"EmailTags":{}}',
         b"\0\1" + _SIMPLE.replace(b'"s"', b"7").replace(b'"t"', b"null"),
     ),
@@ -142,6 +144,7 @@ SES = Target(
         lambda sound: re.compile(r"[ -~]+"),
         b"\0\1" + _SIMPLE.replace(b'"k"', b'"*"'),
     ),
+    found=(b'\0\1{"Content":{"Raw":{"Data":"RnJvbTo\xff\xffzogYkf="}}}',),
     longest=900,
 )
 

@@ -149,6 +149,7 @@ READING = Target(
     "sandbox-reading",
     check_reading,
     (
+        b"From: " + many(1500, b"(") + b"\r\n\r\n",
         b"From: a@x.com\r\nTo: b@y.com\r\nSubject: =?utf-8?q?=C3=A4?=\r\n\r\nx\r\n",
         b"From: a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n"
         b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\n--b--\r\n",

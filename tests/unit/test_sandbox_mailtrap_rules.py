@@ -56,6 +56,10 @@ RECORDED = [
 OTHERS = [
     (message(to=[{"email": "é@x.com"}]), "'to' address is invalid"),
     (message(to=[{"email": "b\x7f@x.com"}]), "'to' address is invalid"),
+    (
+        message(attachments=[{"filename": "f", "content": "QÐ=="}]),
+        "'attachments[0].content' must be base64 encoded",
+    ),
     (message(to="bo@example.com"), "'to' address is invalid"),
     (message(cc=[{"email": f"a{n}@x.com"} for n in range(1001)]), "at most 1000"),
     (message(reply_to={"email": "x"}), "'reply_to' address is invalid"),

@@ -124,3 +124,7 @@ def test_a_raw_message_counts_without_the_base64_around_it() -> None:
 @pytest.mark.parametrize("good", ["a@x.com", "A <a@x.com>", '"A, B" <a@x.com>'])
 def test_a_good_address_has_no_fault(good: str) -> None:
     assert address_fault(good) is None
+
+
+def test_comments_within_comments_without_end_are_no_address() -> None:
+    assert "final '@domain'" in str(judge(request(FromEmailAddress="(" * 5000)))

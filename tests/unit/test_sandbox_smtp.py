@@ -183,6 +183,23 @@ def test_a_size_that_is_none_is_a_syntax_error(size: str) -> None:
     assert talk.codes[-2:] == [555, 250]
 
 
+@pytest.mark.parametrize("kind", [MailtrapSmtpDoor, SesSmtpDoor])
+def test_comments_within_comments_without_end_are_no_address(
+    kind: type[SmtpDoor],
+) -> None:
+    user = KEYS.access_key if kind is SesSmtpDoor else "api"
+    password = KEYS.smtp_password if kind is SesSmtpDoor else KEYS.token
+    login = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    comments = "\r\n ".join(["(" * 900] * 4)
+    letter = f"From: {comments}\r\n\r\nx\r\n.\r\nNOOP\r\n"
+
+    talk = Talk([f"EHLO me\r\nAUTH PLAIN {login}\r\n{MAIL}{letter}".encode()], kind)
+
+    assert talk.codes[-2] in (550, 554)
+    assert talk.codes[-1] == 250
+    assert not talk.arrived
+
+
 def test_ses_refuses_a_message_without_a_from() -> None:
     user = f"\0{KEYS.access_key}\0{KEYS.smtp_password}".encode()
     opening = b"EHLO me\r\nAUTH PLAIN " + base64.b64encode(user) + b"\r\n"
