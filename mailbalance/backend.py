@@ -261,6 +261,7 @@ class Try:
         probe: Whether to probe it first, and what a probe that fails means: ``"must"``
             ends the try before the message is spent on a host that does not answer,
             ``"may"`` is only for the limits it could tell.
+        together: Whether it may go in one call with other messages.
     """
 
     backend: Backend
@@ -268,3 +269,4 @@ class Try:
     delay: float
     timeout: float
     probe: Literal["no", "must", "may"] = "no"
+    together: bool = False

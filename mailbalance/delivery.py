@@ -20,7 +20,7 @@ from mailbalance.routing.traffic import Traffic
 from mailbalance.story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Container, Generator
 
     from mailbalance.backend import Answer, Backend
     from mailbalance.retry import RetryPolicy
@@ -49,7 +49,7 @@ def plan(
     record: list[Attempt] | None = None,
     traffic: Traffic | None = None,
     sender: str = "",
-    together: bool = False,
+    together: Container[str] = (),
 ) -> Generator[Try | Receipt, Answer | CallerGone, None]:
     """Decide the tries for one message, one at a time.
 
@@ -66,7 +66,7 @@ def plan(
         traffic: What is known of the backends' health and room; one that knows nothing
             if ``None``.
         sender: The domain the message comes from.
-        together: Whether the first try may go together with other messages.
+        together: The backends by which the first try may go with other messages.
 
     Yields:
         ``Try`` until it is settled, and last of all the ``Receipt``.
@@ -90,7 +90,12 @@ def plan(
             standing = story.able[given.place]
             left = policy.timeout - (given.began - story.started)
             heard = yield Try(
-                standing.backend, story.waiting, given.delay, left, given.probe
+                standing.backend,
+                story.waiting,
+                given.delay,
+                left,
+                given.probe,
+                given.kind == "together",
             )
             gone = isinstance(heard, CallerGone)
             answer = heard.answer if isinstance(heard, CallerGone) else heard

@@ -65,13 +65,23 @@ async def arun(
         sleep: Waits.
         step: The step that its plan has given already, if it has begun.
     """
-    now = next(job.steps) if step is None else step
-    while isinstance(now, Try):
-        if now.delay:
-            try:
-                await sleep(now.delay)
-            except asyncio.CancelledError:
-                job.leave()
-                raise
-        now = job.advance(await job.asend(now))
+    try:
+        now = next(job.steps) if step is None else step
+        while isinstance(now, Try):
+            if now.delay:
+                await _pause(job, sleep(now.delay))
+            now = job.advance(await job.asend(now))
+    except asyncio.CancelledError:
+        raise  # the attempt under way goes on with the plan
+    except BaseException:
+        job.steps.close()
+        raise
     return now
+
+
+async def _pause(job: Job, sleeping: Awaitable[None]) -> None:
+    try:
+        await sleeping
+    except asyncio.CancelledError:
+        job.leave()
+        raise

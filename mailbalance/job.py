@@ -24,7 +24,7 @@ from mailbalance.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from mailbalance.backend import Answer
     from mailbalance.message import Envelope, Message
@@ -60,7 +60,7 @@ class Job:
         observers: Sequence[events.Observer],
         detached: Detached,
         clock: Callable[[], float],
-        together: bool = False,
+        together: Container[str] = (),
     ) -> None:
         self._message = message
         self._envelope = envelope

@@ -7,6 +7,7 @@ retries, or waiting.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -19,7 +20,7 @@ from mailbalance.oversight import Oversight
 from mailbalance.routing.route import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from mailbalance import events
     from mailbalance.backend import Receipt, Try
@@ -63,16 +64,16 @@ class Stages(Oversight):
         via: str | None = None,
         envelope: Envelope | None = None,
         stand_ins: StandIns = NOBODY,
-        together: bool = False,
+        together: Container[str] = (),
         waited: float = 0.0,
     ) -> Job:
         """Route a message, and count the choice, without sending it yet.
 
         ``send`` is ``take``, ``begin`` and ``finish``; apart they let several messages be
         routed before the first is sent. ``stand_ins`` are backends that act for this
-        message in place of those of the same name. ``together`` lets its first try go in
-        one call with those of other messages, where the backend can. ``waited`` are the
-        seconds of its time-out that are gone already.
+        message in place of those of the same name. ``together`` names the backends by
+        which its first try may go in one call with those of other messages. ``waited`` are
+        the seconds of its time-out that are gone already.
         """
         self.under_way.must_be_open()
         envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
@@ -120,6 +121,11 @@ class Stages(Oversight):
             job.accepted(receipt)
         except DeliveryError as error:
             job.failed(error)
+            raise
+        except asyncio.CancelledError:
+            raise  # told when it is known what became of the attempt
+        except BaseException as error:
+            job.broken_off(error)
             raise
         finally:
             self.under_way.aend(job)

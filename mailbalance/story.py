@@ -18,7 +18,7 @@ from mailbalance.frozen import FrozenDict
 from mailbalance.routing.choice import Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from mailbalance.backend import Answer, Backend
     from mailbalance.retry import RetryPolicy
@@ -76,11 +76,11 @@ class Story:
         self.last: DeliveryError | None = None
         self.settled = False
 
-    def first(self, *, together: bool) -> Pass:
+    def first(self, *, together: Container[str]) -> Pass:
         """Give the first try.
 
         Args:
-            together: Whether it may go together with other messages.
+            together: The backends by which it may go with other messages.
 
         Raises:
             DeliveryError: When no backend may be tried in time.
@@ -161,7 +161,11 @@ class Story:
         return self.traffic.choose(self.able, self._ask(now)) if self.able else None
 
     def _ask(
-        self, now: float, assigned: str | None = None, *, together: bool = False
+        self,
+        now: float,
+        assigned: str | None = None,
+        *,
+        together: Container[str] = (),
     ) -> Ask:
         recipients = len(self.waiting)
         return Ask(self.sender, recipients, now, self.latest, assigned, together)

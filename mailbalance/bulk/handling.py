@@ -7,7 +7,8 @@ around a batch. What must not: threads, tasks, sleeping.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from mailbalance.backend import Receipt, Try
 from mailbalance.batch import Batching
@@ -16,13 +17,15 @@ from mailbalance.bulk.result import Result
 from mailbalance.errors import (
     DeliveryError,
     MailError,
+    MessageError,
     ThrottledError,
     TransientError,
+    UnavailableError,
 )
 from mailbalance.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from mailbalance.backend import Answer
     from mailbalance.bulk.lanes import Batch
@@ -30,10 +33,11 @@ if TYPE_CHECKING:
     from mailbalance.mailer import Mailer
     from mailbalance.routing.gate import Pass
 
-#: Bytes of messages that are held at once, whatever their number.
-HELD = 64 * 1024 * 1024
-#: Messages that are held at once: two of the largest batches.
-MOST_HELD = 1000
+#: What was begun; its result, if it ended at once; or a message with a key, which is sent
+#: by itself, once for each key.
+Begun: TypeAlias = "Member | Result | Message"
+#: What came of a call: an answer to each message, or one to all of them.
+Found: TypeAlias = "Sequence[Answer] | DeliveryError | MessageError"
 
 
 class Handling:
@@ -41,13 +45,14 @@ class Handling:
 
     def __init__(self, mailer: Mailer) -> None:
         self.mailer = mailer
+        self._batching = {
+            name: backend
+            for name, backend in mailer.backends.items()
+            if isinstance(backend, Batching)
+        }
 
-    def begin(self, index: int, given: Sendable) -> Member | Result | Message:
+    def begin(self, index: int, given: Sendable) -> Begun:
         """Begin a message that was given.
-
-        Returns:
-            A member; its result when it could not begin; or the message itself when it
-            has a key, which is sent by itself, once for each key.
 
         Raises:
             ClosedError: When the mailer was closed.
@@ -57,26 +62,38 @@ class Handling:
             message = self.mailer.take(given)
             if message.key is not None:
                 return message
-            job = self.mailer.begin(message, together=True)
+            job = self.mailer.begin(message, together=self._together(message))
         except MailError as error:
             self.mailer.under_way.must_be_open()
             return Result(index, message, error=error)
+        member = Member(index, message, job)
         try:
-            return Member(index, message, job, cast("Try", next(job.steps)))
+            member.take(cast("Try", next(job.steps)), self.mailer.timing.clock())
         except DeliveryError as error:
             job.failed(error)
             return Result(index, message, error=error)
+        return member
+
+    def batching(self, member: Member) -> Batching | None:
+        """Give what takes the message together with others, if it may go so."""
+        step = member.step
+        return self._batching[step.backend.name] if step.together else None
+
+    def step(self, member: Member) -> Try:
+        """Give the step that a message is at, with what is left of its delay."""
+        step = member.step
+        if not step.delay:
+            return step
+        left = max(0.0, member.due - self.mailer.timing.clock())
+        return replace(step, delay=left)
 
     @staticmethod
-    def batching(member: Member) -> Batching | None:
-        """Give what can take the message together with others, if anything can."""
-        step = member.step
-        if step.delay or step.probe != "no":
-            return None
-        backend = step.backend
-        if not isinstance(backend, Batching) or backend.lane(member.message) is None:
-            return None
-        return backend
+    def drop(member: Member) -> None:
+        """Give up a message that waited for its next try; what is known of it is told."""
+        if member.job.attempts:
+            member.job.leave()
+        else:
+            member.job.steps.close()
 
     def call(self, batch: Batch) -> Pass | DeliveryError:
         """Take the pass for the one call that carries a batch, or say why not."""
@@ -91,34 +108,64 @@ class Handling:
         why = "no room for another call before the time-out"
         return ThrottledError(why, retry_after=given.delay, **facts)
 
-    def called(self, given: Pass, found: Sequence[Answer] | DeliveryError) -> None:
-        """Learn from a call, as from one try: what came of the best of its messages."""
-        if isinstance(found, DeliveryError):
-            told: Answer = found
-        else:
-            told = next((each for each in found if isinstance(each, Receipt)), found[0])
-        self.mailer.traffic.end(given, told, self.mailer.timing.clock())
-
     @staticmethod
-    def answers(batch: Batch, found: Sequence[Answer] | DeliveryError) -> list[Answer]:
-        """Give the answer to each message of a batch."""
-        number = len(batch.members)
+    def refused(batch: Batch, error: DeliveryError) -> list[Answer | None]:
+        """Give one answer to each message of a batch."""
+        return [copy.copy(error) for _ in batch.members]
+
+    def answers(self, batch: Batch, given: Pass, found: Found) -> list[Answer | None]:
+        """Learn from a call; give the answer to each message, ``None`` if it has none.
+
+        Health and limits learn as from one try, by what says most of the backend.
+        """
+        traffic, now = self.mailer.traffic, self.mailer.timing.clock()
+        if isinstance(found, MessageError):  # one of them is wrong: each goes alone
+            traffic.undo(given)
+            return [None] * len(batch.members)
         if isinstance(found, DeliveryError):
-            return [copy.copy(found) for _ in range(number)]
-        if len(found) != number:  # pragma: no cover - a backend's bug
+            traffic.end(given, found, now)
+            return self.refused(batch, found)
+        if len(found) != len(batch.members):  # pragma: no cover - a backend's bug
             raise AssertionError("a batch was not answered one for one")
+        traffic.end(given, min(found, key=_says_less), now)
         return list(found)
 
     @staticmethod
-    def advance(member: Member, answer: Answer) -> Result | None:
+    def broken_off(member: Member, error: BaseException) -> Result | BaseException:
+        """End a message whose batch something from outside has ended."""
+        member.job.broken_off(error)
+        member.job.steps.close()
+        if isinstance(error, MailError):
+            return Result(member.index, member.message, error=error)
+        return error
+
+    def advance(self, member: Member, answer: Answer | None) -> Result | None:
         """Hand an answer to a message's plan; give its result, if that was the end."""
+        if answer is None:
+            return None
         try:
             step = member.job.advance(answer)
         except DeliveryError as error:
             member.job.failed(error)
             return Result(member.index, member.message, error=error)
         if isinstance(step, Try):
-            member.step = step
+            member.take(step, self.mailer.timing.clock())
             return None
         member.job.accepted(step)
         return Result(member.index, member.message, step)
+
+    def _together(self, message: Message) -> Container[str]:
+        """Name the backends that take this message together with others."""
+        return [
+            name
+            for name, backend in self._batching.items()
+            if backend.lane(message) is not None
+        ]
+
+
+def _says_less(answer: Answer) -> int:
+    """Rank the answers of one call: "slow down", then "well done", then the others."""
+    if isinstance(answer, Receipt):
+        return 1
+    stopped = isinstance(answer, UnavailableError) and answer.scope == "account"
+    return 0 if stopped or answer.health == "slows" else 2

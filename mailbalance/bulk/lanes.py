@@ -8,13 +8,14 @@ sending, threads, tasks.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from mailbalance.backend import Backend, Try
     from mailbalance.batch import Batching, Load, Mail
+    from mailbalance.bulk.order import Held
     from mailbalance.job import Job
     from mailbalance.message import Message
 
@@ -31,15 +32,21 @@ class Member:
         index: Its place among those given.
         message: The message.
         job: Its own plan, and who is told.
-        step: What the plan says to do first.
-        end: The future of its result, a thread's or a loop's.
+        held: Where its result goes.
+        step: What the plan says to do next.
+        due: When that may be done.
     """
 
     index: int
     message: Message
     job: Job
-    step: Try
-    end: Any = None
+    held: Held = field(init=False)
+    step: Try = field(init=False)
+    due: float = 0.0
+
+    def take(self, step: Try, now: float) -> None:
+        """Take what the plan says to do next."""
+        self.step, self.due = step, now + step.delay
 
 
 @dataclass(slots=True, eq=False)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mailbalance.bulk.result import Result
+from mailbalance.bulk.source import Source
 from mailbalance.bulk.tasks import Sending
 
 if TYPE_CHECKING:
@@ -53,44 +55,38 @@ async def asend_many(
 async def _of_plain(
     sending: Sending, messages: Iterable[Sendable]
 ) -> AsyncGenerator[Result, None]:
-    source = enumerate(messages)
-    more = True
-    while more or sending.held:
-        given = next(source, None) if more and sending.has_room else None
-        if given is not None:
-            sending.take(*given)
-            if given[0] % TURN == 0:
-                await asyncio.sleep(0)
+    source, give = Source(sending.handling), partial(next, iter(messages))
+    while source.more or sending.order:
+        if source.more and sending.has_room:
+            begun = source.begin(give)
+            if begun is not None:
+                sending.take(*begun)
+                if begun[0] % TURN == 0:
+                    await asyncio.sleep(0)
         else:
-            more = more and not sending.has_room
-            sending.flush()
-            if sending.held:
-                yield await sending.first()
-        while sending.is_ready:
-            yield await sending.first()
+            await sending.wait(more=source.more)
+        while sending.order.is_ready:
+            yield sending.order.first()
+    source.end()
 
 
 async def _of_async(
     sending: Sending, messages: AsyncIterable[Sendable]
 ) -> AsyncGenerator[Result, None]:
-    source, index, more = aiter(messages), 0, True
+    source, given = Source(sending.handling), aiter(messages)
     pulling: asyncio.Future[Sendable] | None = None
     try:
-        while more or sending.held:
-            if more and pulling is None and sending.has_room:
-                pulling = asyncio.ensure_future(anext(source))
-            if pulling is None:
-                sending.flush()
-            await sending.something(pulling)
+        while source.more or sending.order:
+            if source.more and pulling is None and sending.has_room:
+                pulling = asyncio.ensure_future(anext(given))
+            await sending.wait(pulling, more=source.more)
             if pulling is not None and pulling.done():
-                ended, pulling = pulling, None
-                if isinstance(ended.exception(), StopAsyncIteration):
-                    more = False
-                else:
-                    sending.take(index, ended.result())
-                    index += 1
-            while sending.is_ready:
-                yield await sending.first()
+                begun, pulling = source.begin(pulling.result), None
+                if begun is not None:
+                    sending.take(*begun)
+            while sending.order.is_ready:
+                yield sending.order.first()
     finally:
         if pulling is not None:
             pulling.cancel()
+    source.end()

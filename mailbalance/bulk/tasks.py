@@ -7,90 +7,82 @@ must not: where messages come from and results go (``looped``), or what ``handli
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mailbalance.bulk.handling import HELD, MOST_HELD, Handling
+from mailbalance.bulk.handling import Handling
 from mailbalance.bulk.lanes import LINGER, Lanes
+from mailbalance.bulk.order import Held, Order
 from mailbalance.bulk.result import Result
-from mailbalance.errors import DeliveryError, MailError, TransientError
+from mailbalance.errors import (
+    DeliveryError,
+    MailError,
+    MessageError,
+    TransientError,
+)
 from mailbalance.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Awaitable,
-        Coroutine,
-        Sequence,
-    )
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from mailbalance.backend import Answer
+    from mailbalance.bulk.handling import Begun, Found
     from mailbalance.bulk.lanes import Batch, Member
-    from mailbalance.intake import Sendable
     from mailbalance.mailer import Mailer
     from mailbalance.routing.gate import Pass
 
 
 class Sending:
-    """What is under way, in the order it was given."""
+    """What is under way."""
 
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
-        self._handling = Handling(mailer)
+        self.handling = Handling(mailer)
         self._mailer = mailer
         self._lanes = Lanes()
         self._loop = asyncio.get_running_loop()
         self._free = asyncio.Semaphore(concurrency)
+        self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.held: deque[tuple[asyncio.Future[Result], int]] = deque()
-        self._size = 0
+        self._left = False
+        self.order = Order(concurrency)
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be held."""
-        return len(self.held) < MOST_HELD and self._size < HELD
+        """Whether another message may be begun."""
+        return self.order.has_room(self._mailer.timing.clock())
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the first result is there."""
-        return bool(self.held) and self.held[0][0].done()
-
-    def take(self, index: int, given: Sendable) -> None:
-        """Begin a message."""
-        begun = self._handling.begin(index, given)
-        message = begun if isinstance(begun, Message) else begun.message
-        size = 0 if message is None else message.size()
-        end: asyncio.Future[Result] = self._loop.create_future()
-        self.held.append((end, size))
-        self._size += size
+    def take(self, index: int, begun: Begun) -> None:
+        """Send a message that was begun."""
         if isinstance(begun, Result):
-            end.set_result(begun)
+            self.order.add(begun.message).result = begun
         elif isinstance(begun, Message):
-            self._start(self._once(index, begun, end))
+            self._start(self._once, index, begun, self.order.add(begun))
         else:
-            begun.end = end
+            begun.held = self.order.add(begun.message)
+            self.order.must_wait(begun.due)
             self._go(begun)
 
-    async def first(self) -> Result:
-        """Give the result of the first message held, when it is there."""
-        result = await self.held[0][0]
-        self._size -= self.held.popleft()[1]
-        return result
-
-    async def something(self, pulling: asyncio.Future[Any] | None) -> None:
-        """Wait for the next message or the first result."""
-        waits = [end for end, _ in list(self.held)[:1]]
-        waits += [] if pulling is None else [pulling]
-        if waits:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-
-    def flush(self) -> None:
-        """Send what still waits for others to go with."""
-        for batch in self._lanes.flush():
-            self._start(self._carry(batch))
+    async def wait(
+        self, pulling: asyncio.Future[Any] | None = None, *, more: bool
+    ) -> None:
+        """Wait for the first result, the next message, or room for it."""
+        if not more or self.order.is_full:
+            self._send(self._lanes.flush())
+        self._news.clear()
+        if pulling is not None:
+            pulling.add_done_callback(self._tell)
+        elif more and (left := self.order.wait(self._mailer.timing.clock())):
+            self._loop.call_later(left, self._news.set)
+        try:
+            await self._news.wait()
+        finally:
+            if pulling is not None:
+                pulling.remove_done_callback(self._tell)
 
     def leave(self) -> None:
         """Begin nothing more; what was begun ends, and closing the mailer waits for it."""
+        self._left = True
         if self._timer is not None:
             self._timer.cancel()
         for batch in self._lanes.flush():
@@ -101,83 +93,114 @@ class Sending:
             task.add_done_callback(detached.discard)
 
     def _go(self, member: Member) -> None:
-        batching = self._handling.batching(member)
+        batching = self.handling.batching(member)
         if batching is None:
-            self._start(self._finish(member))
+            self._start(self._finish, member)
             return
-        for batch in self._lanes.add(member, batching, self._loop.time()):
-            self._start(self._carry(batch))
+        self._send(self._lanes.add(member, batching, self._loop.time()))
         if self._timer is None:
             self._timer = self._loop.call_later(LINGER, self._look)
 
+    def _send(self, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            self._start(self._carry, batch)
+
     def _look(self) -> None:
         """Send what has waited long enough for others to go with."""
-        for batch in self._lanes.due(self._loop.time()):
-            self._start(self._carry(batch))
+        self._send(self._lanes.due(self._loop.time()))
         again = bool(self._lanes)
         self._timer = self._loop.call_later(LINGER, self._look) if again else None
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
+    def _start(self, work: Callable[..., Awaitable[None]], *of: Any) -> None:
+        self.order.queued += 1
+        task = self._loop.create_task(self._begin(work, *of))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _tell(self, _: object) -> None:
+        self._news.set()
+
     # In a task
 
-    async def _once(
-        self, index: int, message: Message, end: asyncio.Future[Result]
-    ) -> None:
-        """Send a message that has a key."""
+    async def _begin(self, work: Callable[..., Awaitable[None]], *of: Any) -> None:
         async with self._free:
-            try:
-                receipt = await self._mailer.asend(message)
-            except MailError as error:
-                _set(end, Result(index, message, error=error))
-            except BaseException as error:
-                _fail(end, error)
-                raise
-            else:
-                _set(end, Result(index, message, receipt))
+            self.order.queued -= 1
+            self._news.set()
+            await work(*of)
+
+    def _end(self, held: Held, result: Result | BaseException) -> None:
+        held.result = result
+        self._news.set()
+
+    async def _once(self, index: int, message: Message, held: Held) -> None:
+        """Send a message that has a key."""
+        if self._left:
+            return
+        try:
+            receipt = await self._mailer.asend(message)
+        except MailError as error:
+            self._end(held, Result(index, message, error=error))
+        except BaseException as error:  # noqa: BLE001 - raised where its result is asked
+            self._end(held, error)
+            _raise_if_cancelled(error)
+        else:
+            self._end(held, Result(index, message, receipt))
 
     async def _finish(self, member: Member) -> None:
         """Send a message by itself, or what its batch left to do."""
-        index, message = member.index, member.message
-        async with self._free:
-            try:
-                receipt = await self._mailer.afinish(member.job, member.step)
-            except DeliveryError as error:
-                _set(member.end, Result(index, message, error=error))
-            except BaseException as error:
-                _fail(member.end, error)
-                raise
-            else:
-                _set(member.end, Result(index, message, receipt))
+        if self._left:
+            self.handling.drop(member)
+            return
+        index, message, step = member.index, member.message, self.handling.step(member)
+        try:
+            receipt = await self._mailer.afinish(member.job, step)
+        except MailError as error:
+            member.job.steps.close()  # it may not have begun
+            self._end(member.held, Result(index, message, error=error))
+        except BaseException as error:  # noqa: BLE001 - raised where its result is asked
+            self._end(member.held, error)
+            _raise_if_cancelled(error)
+        else:
+            self._end(member.held, Result(index, message, receipt))
 
     async def _carry(self, batch: Batch) -> None:
         """Send messages together, and each that is not done yet by itself."""
-        async with self._free:
-            try:
-                answers = await self._answers(batch)
-            except BaseException as error:
-                for member in batch.members:
-                    _fail(member.end, error)
-                raise
+        if self._left:
+            batch.close()
+            return
+        try:
+            answers = await self._answers(batch)
+        except BaseException as error:  # noqa: BLE001 - raised where its result is asked
+            self._broken_off(batch, error)
+            _raise_if_cancelled(error)
+            return
         for member, answer in zip(batch.members, answers, strict=True):
-            result = self._handling.advance(member, answer)
-            if result is None:
-                self._start(self._finish(member))
+            result = self.handling.advance(member, answer)
+            if result is not None:
+                self._end(member.held, result)
+            elif self._left:
+                self.handling.drop(member)
             else:
-                _set(member.end, result)
+                self._start(self._finish, member)
 
-    async def _answers(self, batch: Batch) -> list[Answer]:
-        given = self._handling.call(batch)
+    def _broken_off(self, batch: Batch, error: BaseException) -> None:
+        cancelled = isinstance(
+            error, asyncio.CancelledError
+        )  # and told when it is known
+        for member in batch.members:
+            end = error if cancelled else self.handling.broken_off(member, error)
+            self._end(member.held, end)
+
+    async def _answers(self, batch: Batch) -> list[Answer | None]:
+        given = self.handling.call(batch)
         if isinstance(given, DeliveryError):
-            return self._handling.answers(batch, given)
+            return self.handling.refused(batch, given)
         try:
             if given.delay:
                 await self._mailer.timing.asleep(given.delay)
         except asyncio.CancelledError:
             self._mailer.traffic.undo(given)
+            batch.close()
             raise
         timeout = batch.timeout - given.delay
         calling = batch.batching.asend_batch(batch.mails, timeout=timeout)
@@ -195,20 +218,19 @@ class Sending:
 
     def _heard(
         self, batch: Batch, given: Pass, call: asyncio.Future[Sequence[Answer]]
-    ) -> list[Answer]:
+    ) -> list[Answer | None]:
         """Learn from a call that is over."""
-        found: Sequence[Answer] | DeliveryError
+        found: Found
         try:
             found = call.result()
         except asyncio.CancelledError:
             found = TransientError("cancelled by its caller", phase="cancelled")
-        except DeliveryError as error:
+        except (DeliveryError, MessageError) as error:
             found = error
         except BaseException:
             self._mailer.traffic.undo(given)
             raise
-        self._handling.called(given, found)
-        return self._handling.answers(batch, found)
+        return self.handling.answers(batch, given, found)
 
     def _report(
         self, batch: Batch, given: Pass, call: asyncio.Future[Sequence[Answer]]
@@ -223,15 +245,6 @@ async def _all(calling: Awaitable[Sequence[Answer]]) -> Sequence[Answer]:
     return await calling
 
 
-def _set(end: Any, result: Result) -> None:
-    if not end.done():
-        end.set_result(result)
-
-
-def _fail(end: Any, error: BaseException) -> None:
-    if end.done():
-        return
+def _raise_if_cancelled(error: BaseException) -> None:
     if isinstance(error, asyncio.CancelledError):
-        end.cancel()
-    else:
-        end.set_exception(error)
+        raise error

@@ -6,22 +6,26 @@ handing on; ``handling`` does the rest.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
-from mailbalance.bulk.handling import HELD, MOST_HELD, Handling
+from mailbalance.bulk.handling import Handling
 from mailbalance.bulk.lanes import LINGER, Lanes
+from mailbalance.bulk.order import Held, Order
 from mailbalance.bulk.result import Result
-from mailbalance.errors import DeliveryError, MailError
+from mailbalance.bulk.source import Source
+from mailbalance.errors import DeliveryError, MailError, MessageError
 from mailbalance.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from mailbalance.backend import Answer
+    from mailbalance.bulk.handling import Begun, Found
     from mailbalance.bulk.lanes import Batch, Member
     from mailbalance.intake import Sendable
     from mailbalance.mailer import Mailer
@@ -35,10 +39,9 @@ def send_many(
     progress: Callable[[int], object] | None,
 ) -> Generator[Result, None, None]:
     """Do what ``Mailer.send_many`` says."""
-    source = enumerate(messages)
     sending = _Sending(mailer, concurrency)
     try:
-        for done, result in enumerate(_results(sending, source), 1):
+        for done, result in enumerate(_results(sending, messages), 1):
             if progress is not None:
                 progress(done)
             yield result
@@ -46,103 +49,102 @@ def send_many(
         sending.stop()
 
 
-def _results(
-    sending: _Sending, source: Iterator[tuple[int, Sendable]]
-) -> Iterator[Result]:
-    more = True
-    while more or sending.held:
-        given = next(source, None) if more and sending.has_room else None
-        if given is not None:
-            sending.take(*given)
+def _results(sending: _Sending, messages: Iterable[Sendable]) -> Iterator[Result]:
+    source, give = Source(sending.handling), partial(next, iter(messages))
+    while source.more or sending.order:
+        if source.more and sending.has_room:
+            begun = source.begin(give)
+            if begun is not None:
+                sending.take(*begun)
         else:
-            more = more and not sending.has_room
-            sending.flush()
-            if sending.held:
-                yield sending.first()
-        while sending.held and sending.held[0].end.done():
-            yield sending.first()
-
-
-class _Held:
-    """One message that is held until its result is given."""
-
-    __slots__ = ("end", "size")
-
-    def __init__(self, message: Message | None) -> None:
-        self.end: Future[Result] = Future()
-        self.size = 0 if message is None else message.size()
+            sending.wait(more=source.more)
+        while sending.order.is_ready:
+            yield sending.order.first()
+    source.end()
 
 
 class _Sending:
-    """What is under way, in the order it was given.
+    """What is under way.
 
     What is dropped before a thread has touched it goes with its plan, which gives its pass
     back.
     """
 
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
-        self._handling = Handling(mailer)
+        self.handling = Handling(mailer)
         self._mailer = mailer
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._lanes = Lanes()
         self._threads = ThreadPoolExecutor(concurrency, "mailbalance-many")
         self._timed = self._stopped = False
-        self.held: deque[_Held] = deque()
-        self._size = 0
+        self._process = os.getpid()
+        self.order = Order(concurrency)
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be held."""
-        return len(self.held) < MOST_HELD and self._size < HELD
+        """Whether another message may be begun."""
+        return self.order.has_room(self._mailer.timing.clock())
 
-    def take(self, index: int, given: Sendable) -> None:
-        """Begin a message."""
-        begun = self._handling.begin(index, given)
-        message = begun if isinstance(begun, Message) else begun.message
-        held = _Held(message)
-        self.held.append(held)
-        self._size += held.size
+    def take(self, index: int, begun: Begun) -> None:
+        """Send a message that was begun."""
         if isinstance(begun, Result):
-            held.end.set_result(begun)
+            self.order.add(begun.message).result = begun
         elif isinstance(begun, Message):
-            self._threads.submit(self._once, index, begun, held.end)
+            self._submit(self._once, index, begun, self.order.add(begun))
         else:
-            begun.end = held.end
+            begun.held = self.order.add(begun.message)
+            self.order.must_wait(begun.due)
             self._go(begun)
 
-    def first(self) -> Result:
-        """Give the result of the first message held, when it is there."""
-        held = self.held.popleft()
-        self._size -= held.size
-        return held.end.result()
-
-    def flush(self) -> None:
-        """Send what still waits for others to go with."""
-        with self._lock:
-            batches = self._lanes.flush()
-        for batch in batches:
-            self._threads.submit(self._carry, batch)
+    def wait(self, *, more: bool) -> None:
+        """Wait for the first result, or for room if there is more to begin."""
+        if not more or self.order.is_full:
+            with self._changed:
+                batches = self._lanes.flush()
+            self._send(batches)
+        now = self._mailer.timing.clock()
+        patience = (self.order.wait(now) or None) if more else None
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self.order.is_ready or (more and self.has_room), patience
+            )
 
     def stop(self) -> None:
         """Let what was begun end, and begin nothing more."""
-        with self._lock:
+        if self._process != os.getpid():
+            return  # a forked child has none of the threads
+        with self._changed:
             self._stopped = True
-            for batch in self._lanes.flush():
-                batch.close()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+            batches = self._lanes.flush()
+        for batch in batches:
+            batch.close()
+        self._threads.shutdown(wait=True)
 
     def _go(self, member: Member) -> None:
-        batching = self._handling.batching(member)
+        batching = self.handling.batching(member)
         if batching is None:
-            self._threads.submit(self._finish, member)
+            self._submit(self._finish, member)
             return
-        with self._lock:
+        with self._changed:
             full = self._lanes.add(member, batching, time.monotonic())
             if not self._timed:
                 self._timed = True
                 self._look_later()
-        for batch in full:
-            self._threads.submit(self._carry, batch)
+        self._send(full)
+
+    def _send(self, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            if not self._submit(self._carry, batch):
+                batch.close()
+
+    def _submit(self, work: Callable[..., None], *of: object) -> bool:
+        """Let a thread do something; False when nothing more is begun."""
+        with self._changed:
+            if self._stopped:
+                return False
+            self.order.queued += 1
+            self._threads.submit(self._begin, work, *of)
+        return True
 
     def _look_later(self) -> None:
         # The source may take its time over the next message.
@@ -152,68 +154,89 @@ class _Sending:
 
     def _look(self) -> None:
         """Send what has waited long enough for others to go with."""
-        with self._lock:
+        with self._changed:
             if self._stopped:
                 return
-            for batch in self._lanes.due(time.monotonic()):
-                self._threads.submit(self._carry, batch)
+            batches = self._lanes.due(time.monotonic())
             self._timed = bool(self._lanes)
             if self._timed:
                 self._look_later()
+        self._send(batches)
 
     # In a thread
 
-    def _once(self, index: int, message: Message, end: Future[Result]) -> None:
+    def _begin(self, work: Callable[..., None], *of: object) -> None:
+        with self._changed:
+            self.order.queued -= 1
+            self._changed.notify()
+        work(*of)
+
+    def _end(self, held: Held, result: Result | BaseException) -> None:
+        with self._changed:
+            held.result = result
+            self._changed.notify()
+
+    def _once(self, index: int, message: Message, held: Held) -> None:
         """Send a message that has a key."""
+        if self._stopped:
+            return
         try:
-            end.set_result(Result(index, message, self._mailer.send(message)))
+            self._end(held, Result(index, message, self._mailer.send(message)))
         except MailError as error:
-            end.set_result(Result(index, message, error=error))
+            self._end(held, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
-            end.set_exception(error)
+            self._end(held, error)
 
     def _finish(self, member: Member) -> None:
         """Send a message by itself, or what its batch left to do."""
-        index, message = member.index, member.message
+        if self._stopped:
+            self.handling.drop(member)
+            return
+        index, message, step = member.index, member.message, self.handling.step(member)
         try:
-            receipt = self._mailer.finish(member.job, member.step)
-            member.end.set_result(Result(index, message, receipt))
-        except DeliveryError as error:
-            member.end.set_result(Result(index, message, error=error))
+            receipt = self._mailer.finish(member.job, step)
+            self._end(member.held, Result(index, message, receipt))
+        except MailError as error:
+            member.job.steps.close()  # it may not have begun
+            self._end(member.held, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
-            member.end.set_exception(error)
+            self._end(member.held, error)
 
     def _carry(self, batch: Batch) -> None:
         """Send messages together, and each that is not done yet by itself."""
+        if self._stopped:
+            batch.close()
+            return
         try:
             answers = self._answers(batch)
-        except BaseException as error:  # noqa: BLE001 - raised where its result is asked
+        except BaseException as error:  # noqa: BLE001 - raised where their results are asked
             for member in batch.members:
-                member.end.set_exception(error)
+                self._end(member.held, self.handling.broken_off(member, error))
             return
         for member, answer in zip(batch.members, answers, strict=True):
-            result = self._handling.advance(member, answer)
-            if result is None:
-                self._threads.submit(self._finish, member)
-            else:
-                member.end.set_result(result)
+            result = self.handling.advance(member, answer)
+            if result is not None:
+                self._end(member.held, result)
+            elif not self._submit(self._finish, member):
+                self.handling.drop(member)
 
-    def _answers(self, batch: Batch) -> list[Answer]:
-        given = self._handling.call(batch)
-        if isinstance(given, DeliveryError):
-            return self._handling.answers(batch, given)
+    def _answers(self, batch: Batch) -> list[Answer | None]:
         self._mailer.under_way.begin(batch)
-        found: Sequence[Answer] | DeliveryError | None = None
         try:
-            if given.delay:
-                self._mailer.timing.sleep(given.delay)
-            timeout = batch.timeout - given.delay
-            found = batch.batching.send_batch(batch.mails, timeout=timeout)
-        except DeliveryError as error:
-            found = error
+            given = self.handling.call(batch)
+            if isinstance(given, DeliveryError):
+                return self.handling.refused(batch, given)
+            found: Found
+            try:
+                if given.delay:
+                    self._mailer.timing.sleep(given.delay)
+                timeout = batch.timeout - given.delay
+                found = batch.batching.send_batch(batch.mails, timeout=timeout)
+            except (DeliveryError, MessageError) as error:
+                found = error
+            except BaseException:
+                self._mailer.traffic.undo(given)
+                raise
+            return self.handling.answers(batch, given, found)
         finally:
             self._mailer.under_way.end(batch)
-            if found is None:
-                self._mailer.traffic.undo(given)
-        self._handling.called(given, found)
-        return self._handling.answers(batch, found)

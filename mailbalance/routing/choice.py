@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from mailbalance.routing.gate import Pass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from mailbalance.backend import Backend
     from mailbalance.events import HealthChanged
@@ -53,7 +53,7 @@ class Ask:
         now: The time.
         latest: The last moment at which a try may begin.
         assigned: The backend that the split chose, if nothing was tried yet.
-        together: Whether it may go together with other messages.
+        together: The backends by which it may go with other messages.
     """
 
     sender: str
@@ -61,7 +61,7 @@ class Ask:
     now: float
     latest: float
     assigned: str | None = None
-    together: bool = False
+    together: Container[str] = ()
 
 
 class View:
@@ -74,15 +74,8 @@ class View:
     """
 
     __slots__ = (
-        "_affordable",
-        "_candidate",
-        "_kind",
-        "_place",
-        "_watching",
-        "fit",
-        "gate",
-        "wait",
-    )
+        "_affordable", "_candidate", "_kind", "_place", "_watching", "fit", "gate", "wait",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -101,9 +94,14 @@ class View:
         if sender is not None:
             self._watching += (sender,)
         self.fit = _fit(self._watching, ask.now, frozen=frozen)
-        together = ask.together and gate.batches and self.fit == "yes"
-        self._kind: Kind = "together" if together else "single"
+        # One that must wait or ask first goes by itself: others are not held up by it.
+        self._kind: Kind = "single"
+        if gate.name in ask.together and self.fit == "yes" and not gate.asks(ask.now):
+            self._kind = "together"
         self.wait = gate.wait(ask.recipients, ask.now, self._kind)
+        if self.wait > 0 and self._kind == "together":
+            self._kind = "single"
+            self.wait = gate.wait(ask.recipients, ask.now)
         self._affordable = True
         if candidate.tries:
             self.wait = max(self.wait, candidate.not_before - ask.now)
@@ -168,10 +166,10 @@ class View:
                 each for each in self._watching if each.fit(ask.now) == "probe"
             )
             changes += [breaker.begin(ask.now) for breaker in given.held]
-            host = any(each.scope != "sender" for each in given.held)
-            if host and hasattr(self._candidate.backend, "probe"):
-                given.probe = "must"
-        self.gate.take(given, ask.recipients)
+        probing = hasattr(self._candidate.backend, "probe")
+        if probing and any(each.scope != "sender" for each in given.held):
+            given.probe = "must"
+        self.gate.take(given, ask.recipients, probing=probing)
         return given, changes
 
 

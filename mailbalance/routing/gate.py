@@ -86,15 +86,14 @@ class Gate:
         pause: What its provider asked us to wait.
         budget: What is left for trying again.
         concurrency: Messages that may be under way at once, or ``None``.
-        batches: Whether it takes several messages in one go.
         in_flight: Tries and calls that hold a pass.
         gathering: Messages that hold one to go together with others.
         pace: Seconds that a try takes, as a running mean.
     """
 
     __slots__ = (
-        "_ask_again", "_learn_at", "_learns", "_windows", "account", "batches", "breaker",
-        "budget", "concurrency", "gathering", "in_flight", "name", "pace", "pause",
+        "_ask_again", "_learn_at", "_learns", "_windows", "account", "breaker", "budget",
+        "concurrency", "gathering", "in_flight", "name", "pace", "pause",
     )  # fmt: skip
 
     def __init__(
@@ -106,7 +105,6 @@ class Gate:
         self.pause = Pause(random)
         self.budget = Budget()
         self.in_flight = self.gathering = 0
-        self.batches = hasattr(backend, "send_batch")
         self.pace = PACE
         self.concurrency = backend.limits.concurrency
         self._learns = bool(getattr(backend, "learns", False))
@@ -150,15 +148,19 @@ class Gate:
             longest = max(longest, window.wait(window.size(recipients), now))
         return longest
 
-    def take(self, given: Pass, recipients: int) -> None:
-        """Count a try that gets a pass."""
+    def asks(self, now: float) -> bool:
+        """Whether its provider shall be asked for limits now."""
+        return self._learns and now >= self._learn_at
+
+    def take(self, given: Pass, recipients: int, *, probing: bool = False) -> None:
+        """Count a try that gets a pass; ``probing`` says whether it may ask for limits."""
         self._hold(given, 1)
         for window in self.windows(given.kind):
             size = window.size(recipients)
             given.bookings.append((window, window.book(size, given.began), size))
         if given.repeated:
             self.budget.spend()
-        if self._learns and given.began >= self._learn_at:
+        if probing and self.asks(given.began):
             self._learn_at = given.began + self._ask_again
             self._ask_again = min(2 * self._ask_again, LONGEST_ASK)
             if given.probe == "no":
@@ -192,6 +194,8 @@ class Gate:
 
     def went_well(self, given: Pass) -> bool:
         """Take note of a success that changes nobody's health; False if it may."""
+        if given.kind == "together":
+            return True  # the call that carries it is what is learned from
         return not given.watching and self.breaker.carried()
 
     @property

@@ -84,7 +84,7 @@ class Traffic:
             first = able[0]
             gate = state.gates.get(first.backend.name)
             if gate is not None and not first.tries and self._is_free(state, gate, ask):
-                if ask.together and gate.batches:
+                if gate.name in ask.together:
                     gate.gathering += 1
                     return Pass(0, gate, 0.0, ask.now, ask.sender, "together")
                 gate.in_flight += 1
@@ -130,15 +130,10 @@ class Traffic:
         frozen = given.gate.name in self.frozen
         with state.lock:
             given.gate.end(given, answer, now)
-            if given.kind == "together":
-                return  # the call that carried it is what health learns from
             if not isinstance(answer, DeliveryError) and given.gate.went_well(given):
-                return
-            watching = given.watching or given.gate.breakers
-            if isinstance(answer, UnavailableError) and answer.scope == "sender":
-                watching = (*watching[:2], state.sender(given, now))
+                return  # nobody's health changes
             changes: list[HealthChanged | None] = []
-            for breaker in watching:
+            for breaker in state.watching(given, answer, now):
                 probe = breaker in given.held
                 if frozen and probe:
                     breaker.undo()
@@ -264,6 +259,21 @@ class State:
     def gave(self, given: Pass) -> bool:
         """Whether a pass is of this process, not of the one it was forked from."""
         return self.gates.get(given.gate.name) is given.gate
+
+    def watching(
+        self, given: Pass, answer: Receipt | DeliveryError, now: float
+    ) -> tuple[Breaker, ...]:
+        """Give the breakers that learn from a try.
+
+        Messages that go together tell of their senders, the call that carries them of all
+        else.
+        """
+        known = given.watching or given.gate.breakers
+        if given.kind == "call":
+            return known
+        if isinstance(answer, UnavailableError) and answer.scope == "sender":
+            known = (*known[:2], self.sender(given, now))
+        return known[2:] if given.kind == "together" else known
 
     def sender(self, given: Pass, now: float) -> Breaker:
         """Give what is known of a message's sender at the backend it was sent by."""

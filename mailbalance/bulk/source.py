@@ -1,0 +1,50 @@
+"""Where many messages come from.
+
+What lives here: ``Source``, which begins one message after another. What must not: waiting
+for the next one, sending.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailbalance.bulk.handling import Begun, Handling
+    from mailbalance.intake import Sendable
+
+
+class Source:
+    """Begins the messages that are given, until there are no more or giving fails.
+
+    Attributes:
+        more: Whether there may be another.
+    """
+
+    def __init__(self, handling: Handling) -> None:
+        self.more = True
+        self._handling = handling
+        self._index = 0
+        self._failure: Exception | None = None
+
+    def begin(self, give: Callable[[], Sendable]) -> tuple[int, Begun] | None:
+        """Begin the message that is given next; give its place with it.
+
+        What goes wrong is kept for ``end``: those before it have results to come.
+        """
+        try:
+            begun = self._handling.begin(self._index, give())
+        except (StopIteration, StopAsyncIteration):
+            self.more = False
+            return None
+        except Exception as error:  # noqa: BLE001 - raised by ``end``
+            self.more, self._failure = False, error
+            return None
+        self._index += 1
+        return self._index - 1, begun
+
+    def end(self) -> None:
+        """Raise what went wrong, now that all that was begun has ended."""
+        if self._failure is not None:
+            raise self._failure

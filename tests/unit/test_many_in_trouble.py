@@ -1,0 +1,257 @@
+"""send_many when things go wrong: rates, queues, stops, sources that fail, odd batches."""
+
+import asyncio
+import os
+import threading
+import time
+
+import pytest
+from tenacity import wait_none
+
+from mailbalance import (
+    ClosedError,
+    Mailer,
+    MemoryBackend,
+    MessageError,
+    RetryPolicy,
+    ThrottledError,
+    TransientError,
+    UnavailableError,
+)
+from mailbalance.backend import Rate
+from mailbalance.events import Accepted, GaveUp
+from tests.unit.test_many import Batching, letter, many, two
+
+__all__ = ["many"]
+
+
+class Slow(MemoryBackend):
+    """Takes its time, and then accepts or fails."""
+
+    def __init__(self, *args, takes=0.05, fails=False, **options):
+        super().__init__(*args, **options)
+        self.takes, self.fails = takes, fails
+
+    def send(self, message, envelope, *, timeout):
+        time.sleep(self.takes)
+        return self._end(message, envelope)
+
+    async def asend(self, message, envelope, *, timeout):
+        await asyncio.sleep(self.takes)
+        return self._end(message, envelope)
+
+    def _end(self, message, envelope):
+        if self.fails:
+            raise TransientError("busy", backend=self.name, phase="reply", code="503")
+        return super().send(message, envelope, timeout=1.0)
+
+
+def limited(backend, *rates):
+    limits = backend.limits
+    backend.limits = type(limits)(10**9, 10**6, "none", limits.checked, rates)
+    return backend
+
+
+def test_more_than_the_rate_lets_through_in_time_is_not_refused(many):
+    policy = RetryPolicy(timeout=2.0)
+    mailer = Mailer({MemoryBackend("only", rate="30/s"): 1}, policy=policy)
+    began = time.monotonic()
+
+    results = many(mailer, map(letter, range(75)), concurrency=4)
+
+    assert all(result.ok for result in results)
+    assert 1.4 < time.monotonic() - began < 6.0
+
+
+def test_waiting_for_a_free_sender_takes_nothing_off_the_time_to_fail_over(many):
+    mailer = Mailer(
+        {Slow("bad", fails=True): 1, Slow("good"): 1}, policy=RetryPolicy(timeout=2.4)
+    )
+    mailer.freeze("bad")
+
+    results = many(mailer, map(letter, range(60)), concurrency=2)
+
+    assert all(result.ok for result in results)
+
+
+def test_what_was_begun_before_the_source_failed_has_its_results(many):
+    def source():
+        yield from map(letter, range(40))
+        raise LookupError("the table is gone")
+
+    mailer, results = two(mailtrap=Batching), []
+
+    with pytest.raises(LookupError):
+        many(mailer, source(), progress=results.append)
+    assert len(results) == 40
+    assert sum(share.carried for share in mailer.split()) == 40
+
+
+def test_closing_in_the_middle_leaves_each_message_with_a_result_or_unsent(many):
+    def source():
+        for number in range(40):
+            if number == 20:
+                mailer.under_way.shut()
+            yield letter(number)
+
+    mailer, results = two(ses=Slow, mailtrap=Batching), []
+
+    with pytest.raises(ClosedError):
+        many(mailer, source(), progress=results.append, concurrency=2)
+    assert len(results) == 20
+    assert sum(share.carried for share in mailer.split()) <= 20
+    assert [status.in_flight for status in mailer.status()] == [0, 0]
+
+
+class Waiting(Batching):
+    """Keeps a batch in the air until it is told, and then fails its first message."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.in_the_air, self.go = threading.Event(), threading.Event()
+
+    def send(self, message, envelope, *, timeout):
+        if message.category == "alone":
+            self.in_the_air.wait(10)
+        return super().send(message, envelope, timeout=timeout)
+
+    async def asend(self, message, envelope, *, timeout):
+        return await asyncio.to_thread(self.send, message, envelope, timeout=timeout)
+
+    def send_batch(self, mails, *, timeout):
+        self.in_the_air.set()
+        self.go.wait(10)
+        busy = TransientError("busy", backend=self.name, phase="reply", code="503")
+        return [busy, *super().send_batch(mails[1:], timeout=timeout)]
+
+    async def asend_batch(self, mails, *, timeout):
+        return await asyncio.to_thread(self.send_batch, mails, timeout=timeout)
+
+
+def first_of_many(mailer, messages):
+    """Take one result and leave, with a batch in the air."""
+    results = mailer.send_many(messages)
+    next(results)
+    threading.Timer(0.05, mailer.backends["only"].go.set).start()
+    results.close()
+
+
+def first_of_many_in_a_loop(mailer, messages):
+    async def main():
+        async with mailer:
+            results = mailer.asend_many(messages)
+            await anext(results)
+            await results.aclose()
+            mailer.backends["only"].go.set()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("leave", [first_of_many, first_of_many_in_a_loop])
+def test_what_came_of_a_batch_is_told_though_nobody_asks_any_more(leave):
+    told = []
+    policy = RetryPolicy(wait=wait_none())
+    mailer = Mailer({Waiting("only"): 1}, observers=[told.append], policy=policy)
+
+    leave(mailer, [letter(0, category="alone"), *map(letter, range(1, 11))])
+
+    sent = {each.message.stamp().message_id for each in mailer.backends["only"].sent}
+    assert {e.receipt.message_id for e in told if isinstance(e, Accepted)} == sent
+    assert len(sent) == 10
+    assert [len(e.error.attempts) for e in told if isinstance(e, GaveUp)] == [1]
+    assert [status.in_flight for status in mailer.status()] == [0]
+
+
+def test_leaving_in_a_loop_begins_nothing_more():
+    mailer = Mailer({Slow("only"): 1})
+
+    async def main():
+        async with mailer:
+            results = mailer.asend_many(map(letter, range(1000)), concurrency=4)
+            await anext(results)
+            await results.aclose()
+
+    asyncio.run(main())
+
+    assert len(mailer.backends["only"].sent) <= 8
+    assert [status.in_flight for status in mailer.status()] == [0]
+
+
+def test_a_forked_child_leaves_the_parents_threads_alone():
+    mailer = Mailer({MemoryBackend("only"): 1})
+    results = mailer.send_many(map(letter, range(10)))
+    next(results)
+    child = os.fork()
+    if child == 0:
+        results.close()
+        os._exit(0)
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list(results)) == 9
+
+
+def test_what_waits_out_a_pause_keeps_the_rate_of_requests(many):
+    mailtrap = limited(Batching("only"), Rate(20, 0.5, "requests"))
+    mailtrap.whole = [ThrottledError("slow down", retry_after=0.3, phase="reply")]
+    mailer = Mailer({mailtrap: 1})
+    times, keep = [], mailtrap.send_batch
+
+    def send(message, envelope, *, timeout):
+        times.append(time.monotonic())
+        return MemoryBackend.send(mailtrap, message, envelope, timeout=timeout)
+
+    mailtrap.send = send
+    mailtrap.send_batch = lambda mails, **options: (
+        mailtrap.whole and times.append(time.monotonic()),
+        keep(mails, **options),
+    )[1]
+
+    results = many(mailer, [letter(n, category="alone") for n in range(80)])
+
+    assert all(result.ok for result in results)
+    assert max(sum(a <= t < a + 0.45 for t in times) for a in times) <= 20
+
+
+def test_a_sender_that_is_not_allowed_is_remembered_from_a_batch(many):
+    mailer = two(mailtrap=Batching)
+    refused = UnavailableError("not verified", scope="sender", phase="reply")
+    mailer.backends["mailtrap"].whole = [refused]
+
+    results = many(mailer, map(letter, range(50)))
+
+    assert all(result.ok for result in results)
+    assert mailer.status()[1].senders == ("example.com",)
+    assert mailer.status()[1].state == "healthy"
+
+
+def test_being_told_to_slow_down_in_the_middle_of_a_batch_slows_the_backend(many):
+    mailer = two(mailtrap=Batching)
+    told = ThrottledError("slow down", retry_after=9.0, phase="mail", code="421")
+    mailer.backends["mailtrap"].answer(None, None, told)
+
+    assert all(result.ok for result in many(mailer, map(letter, range(12))))
+    assert mailer.status()[1].paused > 0
+
+
+def test_one_message_that_cannot_be_built_does_not_fail_its_batch(many):
+    class Building(Batching):
+        def send_batch(self, mails, *, timeout):
+            for message, _ in mails:
+                self.build(message)
+            return super().send_batch(mails, timeout=timeout)
+
+        def send(self, message, envelope, *, timeout):
+            self.build(message)
+            return super().send(message, envelope, timeout=timeout)
+
+        def build(self, message):
+            if message.subject == "3":
+                raise MessageError("subject: cannot be written")
+
+    mailer = Mailer({Building("only"): 1})
+
+    results = many(mailer, map(letter, range(10)))
+
+    assert [result.index for result in results if not result.ok] == [3]
+    assert isinstance(results[3].error, MessageError)
+    assert [status.in_flight for status in mailer.status()] == [0]
