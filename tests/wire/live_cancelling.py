@@ -52,12 +52,16 @@ class Live:
         return [f"{found} connections were left open"]
 
     def _count(self, *states: str) -> int:
-        """Count the sockets of this machine that lead to the server, by the kernel."""
-        found = 0
+        """Count the sockets of this machine that lead to the server, by the kernel.
+
+        On a busy machine its table changes while it is read, and tells of one twice.
+        """
+        found = set()
         for row in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
-            _, _, there, state = row.split()[:4]
-            found += int(there.rpartition(":")[2], 16) == self.port and state in states
-        return found
+            _, here, there, state = row.split()[:4]
+            if int(there.rpartition(":")[2], 16) == self.port and state in states:
+                found.add(here)
+        return len(found)
 
 
 class LiveHttp(Live):
