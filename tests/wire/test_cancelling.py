@@ -82,6 +82,7 @@ def connections_are_left_open(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(line, "abort", lambda _: None)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("fault", "seen"),
     [

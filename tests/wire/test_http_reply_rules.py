@@ -76,6 +76,7 @@ def replies_of_ses_go_unread(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ses, "receipt", receipt)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("fault", "seen"),
     [

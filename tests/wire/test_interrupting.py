@@ -37,6 +37,7 @@ def places_in_the_pool_are_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Slots, "release", lambda _: None)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("door", ["smtp", "direct"])
 @pytest.mark.parametrize(
     ("fault", "seen"),
