@@ -20,10 +20,13 @@ from mailbalance.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from hashlib import _Hash as Hash
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
+#: Bytes that SHA-256 takes at once.
+_BLOCK = 64
 
 #: What is wrong with keys that cannot be sent.
 STRANGE = (
@@ -92,10 +95,17 @@ def sign(
     digest = sha256()
     for piece in (body,) if isinstance(body, bytes) else body:
         digest.update(piece)
-    canonical = form.canonical + digest.hexdigest().encode()
-    to_sign = form.to_sign + sha256(canonical).hexdigest().encode()
-    signature = hmac.digest(form.key, to_sign, "sha256").hex()
+    canonical = _hash(form.canonical, digest.hexdigest().encode())
+    inner = _hash(form.inner, canonical.hexdigest().encode())
+    signature = _hash(form.outer, inner.digest()).hexdigest()
     return {**form.headers, "Authorization": form.authorization + signature}
+
+
+def _hash(begun: Hash, data: bytes) -> Hash:
+    """Go on with a hash that others go on with too."""
+    hashed = begun.copy()
+    hashed.update(data)
+    return hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +114,16 @@ class _Form:
 
     Attributes:
         headers: The headers under the signature.
-        canonical: The canonical request up to the body's hash.
-        to_sign: What is signed, up to the canonical request's hash.
-        key: What it is signed with.
+        canonical: The hash of the canonical request, up to the body's.
+        inner: The inner hash of the signature, up to that of the canonical request.
+        outer: The outer hash of the signature, up to the inner.
         authorization: The header's value up to the signature.
     """
 
     headers: Mapping[str, str] = field(repr=False)
-    canonical: bytes = field(repr=False)
-    to_sign: bytes
-    key: bytes = field(repr=False)
+    canonical: Hash
+    inner: Hash
+    outer: Hash
     authorization: str = field(repr=False)
 
 
@@ -136,11 +146,17 @@ def _form(
     names = ";".join(name for name, _ in lines)
     block = "".join(f"{name}:{value}\n" for name, value in lines)
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
+    # hmac.digest would look for its algorithm anew each time, which takes longer than
+    # both hashes (RFC 2104 section 2) begun here and gone on with.
+    key = _signing_key(keys.secret_key, stamp[:8], region, service).ljust(_BLOCK, b"\0")
     return _Form(
         headers=signed,
-        canonical=f"{method}\n{path}\n\n{block}\n{names}\n".encode(),
-        to_sign=f"{_ALGORITHM}\n{stamp}\n{scope}\n".encode(),
-        key=_signing_key(keys.secret_key, stamp[:8], region, service),
+        canonical=sha256(f"{method}\n{path}\n\n{block}\n{names}\n".encode()),
+        inner=_hash(
+            sha256(bytes(each ^ 0x36 for each in key)),
+            f"{_ALGORITHM}\n{stamp}\n{scope}\n".encode(),
+        ),
+        outer=sha256(bytes(each ^ 0x5C for each in key)),
         authorization=f"{_ALGORITHM} Credential={keys.access_key}/{scope}, "
         f"SignedHeaders={names}, Signature=",
     )
