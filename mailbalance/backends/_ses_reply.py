@@ -6,6 +6,7 @@ What lives here: reading a reply of SendEmail. What must not: the table of codes
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from mailbalance.wire.http import HttpResponse
     from mailbalance.wire.sigv4 import Keys
 
+#: How SES says that it took a message. Any other JSON with a MessageId will do, too.
+_TAKEN = re.compile(rb'\{"MessageId": ?"([!#-\[\]-~]+)"\}')
+
 
 @hushed
 def receipt(
@@ -33,8 +37,7 @@ def receipt(
     """Judge a reply: only 200 with a MessageId is a success (botocore takes less)."""
     if response.status >= 300:
         raise _error(backend, response, message, envelope, keys)
-    reply = _answers.decoded(response.body)
-    provider_id = reply.get("MessageId") if isinstance(reply, dict) else None
+    provider_id = _id(response.body)
     if response.status != 200 or not isinstance(provider_id, str) or not provider_id:
         raise UnknownOutcomeError(
             f"SES said {response.status}, which is no 200 with a MessageId",
@@ -50,6 +53,14 @@ def receipt(
         message_id=message.stamp().message_id,
         accepted=envelope.recipients,
     )
+
+
+def _id(body: bytes) -> object:
+    taken = _TAKEN.fullmatch(body)
+    if taken is not None:
+        return taken[1].decode()
+    reply = _answers.decoded(body)
+    return reply.get("MessageId") if isinstance(reply, dict) else None
 
 
 def _error(
