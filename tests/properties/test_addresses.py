@@ -1,8 +1,9 @@
 """What an address says is what it was made of."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mailbalance import address as grammar
 from mailbalance import mime
 from mailbalance.errors import MessageError
 from mailbalance.message import Address
@@ -46,3 +47,33 @@ def test_any_text_is_one_address_or_refused(text: str) -> None:
 def test_a_list_never_yields_an_address_we_would_not_take(text: str) -> None:
     for address in address_lists.read(text).addresses:
         assert Address.parse(str(address)) == address
+
+
+_words = st.from_regex("[A-Za-z0-9 .'-]{1,70}", fullmatch=True)
+_domains = st.from_regex(
+    "([a-z0-9-]{1,64}[.]){0,5}[A-Za-z0-9-]{1,9}[.]?", fullmatch=True
+)
+
+
+@given(_words, _words, _domains)
+@example("Ana", "a" * 65, "example.com")
+@example("Ana", "ana", "127.0.0.1")
+@example("A  B", "ana", f"{'a.' * 125}com")
+def test_the_short_way_for_plain_addresses_ends_where_the_long_one_does(
+    name: str, local: str, domain: str
+) -> None:
+    for text in (f"{local}@{domain}", f"{name} <{local}@{domain}>"):
+        assert _end_of(text) == _end_of(text, long=True)
+
+
+def _end_of(text: str, *, long: bool = False) -> object:
+    """Give all that came of a text; a space more at its end makes the way long."""
+    try:
+        address = Address.parse(f"{text} " if long else text)
+    except MessageError as error:
+        return error.problems
+    return address, address.__getstate__(), hash(address), repr(address)
+
+
+def test_a_plain_address_takes_the_short_way() -> None:
+    assert all(map(grammar._PLAIN.fullmatch, ["ana@x.com", "A. B <a.b+c@x-y.com>"]))
