@@ -8,10 +8,10 @@ reading the files that are attached.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, cast
 
 from pydantic import AwareDatetime, model_validator
@@ -150,13 +150,14 @@ class Message(Value):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if faults := list(_faults(self)):
+        if self.raw is None and (faults := _faults(self)):
             raise FaultsError(("", fault) for fault in faults)
         return self
 
     def stamp(self) -> Stamp:
         """Give Message-ID and Date, the same on every call and in every thread."""
-        return self.once("_stamp", lambda: _stamp(self))
+        found: Stamp | None = self.__dict__.get("_stamp")
+        return found or self.once("_stamp", lambda: _stamp(self))
 
     def size(self) -> int:
         """Give an upper estimate, in bytes, of the rendered message."""
@@ -254,28 +255,32 @@ def _raw_after(
     return None
 
 
-def _faults(message: Message) -> Iterable[str]:
-    if message.raw is not None:
-        return
+def _faults(message: Message) -> list[str]:
+    faults = []
     if not (message.to or message.cc or message.bcc):
-        yield "to: has no recipient, nor have cc and bcc; give at least one"
+        faults.append("to: has no recipient, nor have cc and bcc; give at least one")
     if not (message.text or message.html or message.has_template()):
-        yield (
+        faults.append(
             "text: is empty, and so is html; give one of them, or a template in ses={...} "
             "or mailtrap={...}"
         )
-    ids = [a.content_id for a in message.attachments if a.content_id is not None]
-    if len(ids) != len(set(ids)):
-        yield "attachments: two have the same content_id; give each its own"
+    if message.attachments:
+        ids = [a.content_id for a in message.attachments if a.content_id is not None]
+        if len(ids) != len(set(ids)):
+            faults.append(
+                "attachments: two have the same content_id; give each its own"
+            )
+    return faults
 
 
 def _stamp(message: Message) -> Stamp:
+    token = os.urandom(16).hex()
     domain = (
         message.from_.domain if message.from_ is not None else "mailbalance.invalid"
     )
-    token = token_hex(16)
-    return Stamp(
-        message.message_id or f"<{token}@{domain}>",
-        (message.date or datetime.now(UTC)).replace(microsecond=0),
-        token,
+    moment = (
+        datetime.fromtimestamp(int(time.time()), UTC)
+        if message.date is None
+        else message.date.replace(microsecond=0)
     )
+    return Stamp(message.message_id or f"<{token}@{domain}>", moment, token)
