@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailbalance.errors import UnknownOutcomeError
+from mailbalance.errors import TransientError, UnknownOutcomeError
 from mailbalance.wire.smtp import Accepted, SmtpWire
 from tests.wire.smtp_peer import FIN, SmtpPeer
 from tests.wire.smtp_ways import MAIL
@@ -74,6 +74,34 @@ def test_after_the_commit_point_a_lost_reply_is_unknown_all_the_same() -> None:
         assert not left_at_once
         assert isinstance(second, Accepted)
         assert len(peer.accepted) == 2
+
+
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_of_several_messages_the_committed_one_ends_and_no_other_goes(
+    extensions: tuple[str, ...],
+) -> None:
+    gate = threading.Event()
+    dots = ["250 2.0.0 Ok", (gate, "250 2.0.0 Ok"), "250 2.0.0 Ok"]
+
+    async def run(peer: SmtpPeer) -> list[Any]:
+        wire = SmtpWire(peer.server(), backend="peer")
+        task = asyncio.create_task(wire.asend_all([MAIL] * 5, timeout=5))
+        async with asyncio.timeout(5):
+            while len(peer.accepted) < 2:  # noqa: ASYNC110 - in another thread
+                await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.sleep(0.01)
+        gate.set()
+        ends = await task
+        await wire.aclose()
+        return ends
+
+    extensions = (*extensions, "AUTH PLAIN LOGIN")
+    with SmtpPeer(dot=dots, extensions=extensions) as peer:
+        ends = asyncio.run(run(peer))
+
+    assert [type(end) for end in ends] == [Accepted] * 2 + [TransientError] * 3
+    assert len(peer.accepted) == 2
 
 
 def test_a_caller_with_a_timeout_of_its_own_gets_the_outcome_after_the_commit() -> None:

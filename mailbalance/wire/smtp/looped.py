@@ -33,6 +33,9 @@ class TransportLine(asyncio.Protocol):
     Args:
         transport: An open transport; from now on it is ours.
         sock: The socket below it.
+
+    Attributes:
+        outlived: Whether a cancellation came that a read did not follow.
     """
 
     def __init__(self, transport: asyncio.Transport, sock: socket.socket) -> None:
@@ -43,6 +46,7 @@ class TransportLine(asyncio.Protocol):
         self._over: str | None = None
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
+        self.outlived = False
         self.gone: asyncio.Future[None] = self._loop.create_future()
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         transport.set_protocol(self)
@@ -210,6 +214,7 @@ class TransportLine(asyncio.Protocol):
                 except asyncio.CancelledError:
                     if not stubborn:
                         raise
+                    self.outlived = True
                     _outlive_cancellation()
         finally:
             self._waiter = None
@@ -245,9 +250,9 @@ async def pump_all(line: TransportLine, chain: Chain) -> None:
     """Run a chain until it has no more steps; what came of it is in its ``ends``.
 
     Raises:
-        asyncio.CancelledError: When cancelled while no message is committed.
+        asyncio.CancelledError: When cancelled, as soon as no message is committed.
     """
-    steps = chain.run()
+    steps, line.outlived = chain.run(), False
     with contextlib.suppress(StopIteration):
         step = next(steps)
         while True:
@@ -257,6 +262,8 @@ async def pump_all(line: TransportLine, chain: Chain) -> None:
                 step = steps.throw(broken)
             else:
                 step = steps.send(answer)
+            if line.outlived and not chain.committed:
+                raise asyncio.CancelledError
 
 
 async def _do(
