@@ -75,6 +75,18 @@ def test_what_is_taken_back_leaves_no_trace(rate, takes):
     assert window.used(0.0) == twin.used(0.0)
 
 
+@given(rate=rates, number=st.integers(1, 300), seed=st.integers(0, 99))
+def test_nobody_queues_behind_places_that_were_given_back(rate, number, seed):
+    window = Window(rate, 0.0)
+    booked = [window.book(1, window.wait(1, 0.0)) for _ in range(number)]
+
+    Random(seed).shuffle(booked)
+    for booking in booked:
+        window.unbook(booking, 1)
+
+    assert window.wait(1, 0.0) == 0.0
+
+
 def test_a_message_larger_than_the_rate_goes_when_nothing_else_does():
     window = Window(Rate(14, 1.0, "recipients"), 0.0)
     size = window.size(50)
