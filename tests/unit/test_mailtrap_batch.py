@@ -56,6 +56,18 @@ def test_what_all_messages_say_alike_is_said_once():
     assert [set(item) for item in body["requests"]] == [{"to", "custom_variables"}] * 2
 
 
+def test_what_is_alike_to_python_only_is_said_by_each():
+    def using(value):
+        said = {"template_uuid": "u", "template_variables": {"list": [{"n": value}]}}
+        return {"mailtrap": said, "subject": "", "text": None}
+
+    body = body_of(mails(using(1), using(True), using(1.0)))
+
+    assert "template_variables" not in body["base"]
+    found = [item["template_variables"]["list"][0]["n"] for item in body["requests"]]
+    assert [type(each) for each in found] == [int, bool, float]
+
+
 def test_what_one_message_lacks_is_said_by_the_others_themselves():
     body = body_of(mails({"html": "<p>Hi</p>"}, {}))
 
