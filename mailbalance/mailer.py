@@ -90,7 +90,8 @@ class Mailer(Stages):
         self.observers = (events.log, *checked_observers(observers))
         self._defaults = make_defaults(from_, reply_to)
         self.router = Router(make_entries(split, environ), unit=unit)
-        self.traffic = Traffic(partial(events.tell, self.observers))
+        told = partial(events.tell, self.observers)
+        self.traffic = Traffic(told, backends=self.backends)
         self.timing = timing or Timing()
         self.keys = MemoryKeys() if keys is None else keys
         self.under_way = UnderWay(self.policy.timeout)

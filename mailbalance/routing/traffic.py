@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import os
 import random as chance
-import threading
-from collections import Counter
-from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError, ThrottledError, UnavailableError
 from mailbalance.routing.choice import Ask, Fresh, View, best
-from mailbalance.routing.gate import Account, Gate, Pass
-from mailbalance.routing.health import Breaker
+from mailbalance.routing.gate import Pass
+from mailbalance.routing.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,10 +30,8 @@ if TYPE_CHECKING:
     from mailbalance.events import HealthChanged
     from mailbalance.message import Envelope
     from mailbalance.routing.choice import Candidate
+    from mailbalance.routing.gate import Gate
     from mailbalance.routing.route import Route
-
-#: Senders that are remembered as not allowed; beyond it the oldest is forgotten.
-SENDERS = 1000
 
 
 class Traffic:
@@ -46,6 +41,7 @@ class Traffic:
 
     Args:
         tell: Told of each change of health, outside of the lock.
+        backends: Whose rates and limits hold for any that acts for one of them.
         random: Makes the source of chance, once in each process.
 
     Attributes:
@@ -57,14 +53,16 @@ class Traffic:
         self,
         tell: Callable[[HealthChanged], None] = lambda _: None,
         *,
+        backends: Mapping[str, Backend] | None = None,
         random: Callable[[], chance.Random] = chance.Random,
     ) -> None:
         self._tell = tell
+        self._backends = backends or {}
         self._random = random
         # Both are replaced whole, never changed, so a fork finds them in one piece.
         self.drained: Mapping[str, float] = {}
         self.frozen: frozenset[str] = frozenset()
-        self._state = State(random(), os.getpid())
+        self._state = State(self._backends, random(), os.getpid())
 
     def choose(self, able: Sequence[Candidate], ask: Ask) -> Pass | None:
         """Give a pass to the best of those who could carry a message.
@@ -201,7 +199,8 @@ class Traffic:
         """Give this process's state; a forked child starts its own."""
         state = self._state
         if state.process != os.getpid():
-            state = self._state = State(self._random(), os.getpid())
+            fresh = State(self._backends, self._random(), os.getpid())
+            state = self._state = fresh
         return state
 
     def _is_free(self, state: State, gate: Gate, ask: Ask) -> bool:
@@ -232,69 +231,3 @@ class Traffic:
         for change in changes:
             if change is not None:
                 self._tell(change)
-
-
-@dataclass(slots=True)
-class State:
-    """What one process knows."""
-
-    random: chance.Random
-    process: int
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    gates: dict[str, Gate] = field(default_factory=dict)
-    accounts: dict[str, Account] = field(default_factory=dict)
-    senders: dict[tuple[str, str], Breaker] = field(default_factory=dict)
-    diverted: Counter[str] = field(default_factory=Counter)
-    overflowed: Counter[str] = field(default_factory=Counter)
-
-    def gate(self, backend: Backend, now: float) -> Gate:
-        """Give what is known of a backend."""
-        gate = self.gates.get(backend.name)
-        if gate is None:
-            account = self._account(backend.account, now)
-            gate = Gate(backend, account, self.random, now)
-            self.gates[backend.name] = gate
-        return gate
-
-    def gave(self, given: Pass) -> bool:
-        """Whether a pass is of this process, not of the one it was forked from."""
-        return self.gates.get(given.gate.name) is given.gate
-
-    def watching(
-        self, given: Pass, answer: Receipt | DeliveryError, now: float
-    ) -> tuple[Breaker, ...]:
-        """Give the breakers that learn from a try.
-
-        Messages that go together tell of their senders, the call that carries them of all
-        else.
-        """
-        known = given.watching or given.gate.breakers
-        if given.kind == "call":
-            return known
-        if isinstance(answer, UnavailableError) and answer.scope == "sender":
-            known = (*known[:2], self.sender(given, now))
-        return known[2:] if given.kind == "together" else known
-
-    def sender(self, given: Pass, now: float) -> Breaker:
-        """Give what is known of a message's sender at the backend it was sent by."""
-        key = given.gate.name, given.sender
-        breaker = self.senders.get(key)
-        if breaker is None:
-            while len(self.senders) >= SENDERS:
-                del self.senders[next(iter(self.senders))]
-            name = f"{given.sender} at {given.gate.name}"
-            breaker = Breaker(self.random, now, name=name, scope="sender")
-            self.senders[key] = breaker
-        return breaker
-
-    def turned_away(self, assigned: str, views: Iterable[View]) -> None:
-        """Count a message that is offered to another backend than it was assigned to."""
-        fit = any(view.gate.name == assigned and view.fit != "no" for view in views)
-        (self.overflowed if fit else self.diverted)[assigned] += 1
-
-    def _account(self, name: str, now: float) -> Account:
-        account = self.accounts.get(name)
-        if account is None:
-            breaker = Breaker(self.random, now, name=name, scope="account")
-            account = self.accounts[name] = Account(name, breaker)
-        return account

@@ -41,5 +41,6 @@ PLAN: dict[str, tuple[str, ...]] = {
     "mailbalance.routing.health": ("tests/unit/test_health.py", *_TRAFFIC),
     "mailbalance.routing.limits": ("tests/unit/test_limits.py", *_TRAFFIC),
     "mailbalance.routing.gate": ("tests/unit/test_limits.py", *_TRAFFIC),
+    "mailbalance.routing.state": _TRAFFIC,
     "mailbalance.routing.traffic": _TRAFFIC,
 }

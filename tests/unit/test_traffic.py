@@ -275,7 +275,7 @@ def test_a_message_that_would_wait_too_long_is_told_so_and_not_sent(how):
     world = World(only, how=how)
     world.send()
 
-    with pytest.raises(ThrottledError, match="no room for 3600.0 s") as told:
+    with pytest.raises(ThrottledError, match=r"no room for 3600\.0 s") as told:
         world.send()
 
     assert (len(only.sent), told.value.retry_after) == (1, 3600.0)
@@ -556,3 +556,21 @@ def test_health_survives_eight_threads():
 
     assert len(mailtrap.sent) == 1600
     assert [each.in_flight for each in world.mailer.status()] == [0, 0]
+
+
+class Asked(MemoryBackend):
+    """Tells its limits when it is probed."""
+
+    learns = True
+
+    def probe(self, *, timeout):
+        return ()
+
+
+def test_who_acts_for_a_backend_keeps_its_rate_and_is_not_probed():
+    mailer = Mailer({Asked("ses", rate="3/s"): 1})
+    acting = {"ses": MemoryBackend("ses")}
+
+    mailer.finish(mailer.begin(mailer.take(**NOTE), stand_ins=acting))
+
+    assert [(rate.count, rate.used) for rate in mailer.status()[0].rates] == [(3, 1)]
