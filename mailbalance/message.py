@@ -163,6 +163,15 @@ class Message(Value):
         """Give an upper estimate, in bytes, of the rendered message."""
         return self.once("_size", lambda: mime.upper_size(self))
 
+    def may_exceed(self, size: int) -> bool:
+        """Whether the rendered message may have more than so many bytes.
+
+        As ``size()`` says, which need not be asked where the limit is far: it counts
+        line ends, and that takes longer than all other checks of a usual message.
+        """
+        most = self.once("_most", lambda: mime.rough_size(self))
+        return most > size and self.size() > size
+
     def has_template(self) -> bool:
         """Whether a provider's stored template makes the content."""
         ses = self.ses

@@ -105,7 +105,7 @@ def _reasons(message: Message, envelope: Envelope) -> Iterator[str]:
             yield f"ses[{name!r}]: {why}"
     yield from _in_addresses(message, envelope)
     yield from _in_content(message)
-    if message.size() > LIMITS.size:
+    if message.may_exceed(LIMITS.size):
         yield (
             f"attachments: the message may reach {message.size()} bytes and Mailtrap "
             f"takes {LIMITS.size}"

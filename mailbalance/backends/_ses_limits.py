@@ -36,7 +36,7 @@ def _reasons(message: Message, envelope: Envelope) -> Iterator[str]:
     if message.mailtrap.template_uuid and not _has_template(message):
         yield "mailtrap['template_uuid']: the template is stored at Mailtrap, not SES"
     yield from _in_addresses(message, envelope)
-    if message.size() > LIMITS.size:
+    if message.may_exceed(LIMITS.size):
         yield (
             f"attachments: the message may reach {message.size()} bytes and SES takes "
             f"{LIMITS.size}"

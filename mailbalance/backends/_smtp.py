@@ -86,12 +86,12 @@ class SmtpBackend(ABC):
         """Say why this backend cannot carry the message, or ``None`` when it can."""
         if message.has_template():
             return "ses, mailtrap: stored templates cannot be used over SMTP"
-        count, size = len(envelope.recipients), message.size()
+        count = len(envelope.recipients)
         if count > self.limits.recipients:
             return f"to, cc, bcc: {count} recipients, over {self.limits.recipients:,}"
-        if size > self.limits.size:
+        if message.may_exceed(self.limits.size):
             return (
-                f"attachments: the message may reach {size:,} bytes, "
+                f"attachments: the message may reach {message.size():,} bytes, "
                 f"over {self.limits.size:,}"
             )
         if not all(each.isascii() for each in _addresses(message, envelope)):

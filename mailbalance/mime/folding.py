@@ -63,6 +63,15 @@ def address_list(addresses: Iterable[Address]) -> str:
     return "".join(_address_chunks(addresses)).lstrip(" ")
 
 
+def address(one: Address) -> str:
+    """Give the header form of one address.
+
+    Raises:
+        MessageError: When its part before the @ is not ASCII.
+    """
+    return "".join(_one_address(one)).lstrip(" ")
+
+
 def _chunks(name: str, value: str) -> list[str]:
     chunks = header_rules.BREAK.split(value)
     if header_rules.is_structured(name) or _is_plain(value, chunks):

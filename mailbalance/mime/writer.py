@@ -214,16 +214,24 @@ def upper_size(message: Message) -> int:
     return _FIXED + _size_of_head(message) + _size_of_content(message)
 
 
+def rough_size(message: Message) -> int:
+    """Give what ``upper_size`` is never above, without looking into texts and files."""
+    if message.raw is not None:
+        return 3 * len(message.raw) + _FIXED
+    # Four octets and a line end in base64 for each character of a text, at worst.
+    texts = 7 * (len(message.text or "") + len(message.html or ""))
+    files = sum(3 * len(each.content) + 2 * _FIXED for each in message.attachments)
+    return 2 * _FIXED + _size_of_head(message) + texts + files
+
+
 def _size_of_head(message: Message) -> int:
-    addresses = (*message.to, *message.cc, *message.reply_to)
-    named = sum(len(a.email) + _PER_CHARACTER * (len(a.name) + 16) for a in addresses)
-    sender = message.from_
-    if sender is not None:
-        named += len(sender.email) + _PER_CHARACTER * (len(sender.name) + 16)
-    extra = sum(
-        _PER_CHARACTER * (len(k) + len(v) + 16) for k, v in message.headers.items()
-    )
-    return named + extra + _PER_CHARACTER * (len(message.subject) + 16)
+    size = _PER_CHARACTER * (len(message.subject) + 16)
+    for address in (message.from_, *message.to, *message.cc, *message.reply_to):
+        if address is not None:
+            size += len(address.email) + _PER_CHARACTER * (len(address.name) + 16)
+    for name, value in message.headers.items():
+        size += _PER_CHARACTER * (len(name) + len(value) + 16)
+    return size
 
 
 def _size_of_content(message: Message) -> int:
