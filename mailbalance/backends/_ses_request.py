@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mailbalance.attachment import Attachment
     from mailbalance.message import Envelope, Message
+    from mailbalance.options import SesOptions
 
 #: Extra headers of a Simple message or a template, and characters of each.
 MOST_HEADERS, LONGEST_VALUE, LONGEST_HEADER = 15, 995, 996
@@ -51,7 +52,8 @@ def request_body(
         envelope: Who it goes to in this try.
         configuration_set: The backend's own, for messages that name none.
     """
-    if message.ses.template_name or message.ses.template_arn:
+    ses = message.ses
+    if ses.template_name or ses.template_arn:
         body = _addressed(message, envelope, {"Template": _template(message)})
     elif why_raw(message, envelope) is None:
         body = _addressed(message, envelope, {"Simple": _simple(message)})
@@ -75,7 +77,8 @@ def _raw_reasons(message: Message, envelope: Envelope) -> Iterator[str]:
         yield "to: the recipients of this try are not those of the headers"
     if message.message_id is not None or message.date is not None:
         yield "message_id, date: only a whole MIME message can carry them"
-    yield from _raw_reasons_of_parts(message)
+    if message.headers or message.attachments:
+        yield from _raw_reasons_of_parts(message)
 
 
 def _raw_reasons_of_parts(message: Message) -> Iterator[str]:
@@ -120,29 +123,34 @@ def _is_plain(attachment: Attachment) -> bool:
 def _addressed(
     message: Message, envelope: Envelope, content: dict[str, Any]
 ) -> dict[str, Any]:
-    destination = {
-        "ToAddresses": [mime.address_list([each]) for each in message.to],
-        "CcAddresses": [mime.address_list([each]) for each in message.cc],
-        "BccAddresses": [each.email for each in message.bcc],
-    }
+    destination: dict[str, list[str]] = {}
+    if message.to:
+        destination["ToAddresses"] = [mime.address(each) for each in message.to]
+    if message.cc:
+        destination["CcAddresses"] = [mime.address(each) for each in message.cc]
+    if message.bcc:
+        destination["BccAddresses"] = [each.email for each in message.bcc]
     sender = message.from_
     body: dict[str, Any] = {
-        "FromEmailAddress": mime.address_list([sender]) if sender else envelope.sender,
-        "Destination": {name: found for name, found in destination.items() if found},
+        "FromEmailAddress": mime.address(sender) if sender else envelope.sender,
+        "Destination": destination,
         "Content": content,
     }
     if message.reply_to:
-        body["ReplyToAddresses"] = [mime.address_list([r]) for r in message.reply_to]
+        body["ReplyToAddresses"] = [mime.address(each) for each in message.reply_to]
     return body
 
 
 def _simple(message: Message) -> dict[str, Any]:
-    parts = {"Text": message.text, "Html": message.html}
-    content = {
-        "Subject": _data(message.subject),
-        "Body": {name: _data(text) for name, text in parts.items() if text},
-    }
-    return content | _extras(message)
+    parts = {}
+    if text := message.text:
+        parts["Text"] = _data(text)
+    if html := message.html:
+        parts["Html"] = _data(html)
+    content: dict[str, Any] = {"Subject": _data(message.subject), "Body": parts}
+    if message.headers or message.attachments:
+        content |= _extras(message)
+    return content
 
 
 def _template(message: Message) -> dict[str, Any]:
@@ -192,33 +200,40 @@ def _options(
     """
     ses = message.ses
     elsewhere = message.from_ is None or envelope.sender != message.from_.email
-    feedback = ses.feedback_address or (envelope.sender if elsewhere else None)
     options: dict[str, Any] = {
-        "ConfigurationSetName": ses.configuration_set or configuration_set,
-        "FeedbackForwardingEmailAddress": feedback,
+        "ConfigurationSetName": configuration_set,
+        "FeedbackForwardingEmailAddress": envelope.sender if elsewhere else None,
+        "EmailTags": [
+            {"Name": name, "Value": value} for name, value in _ses_tags.tags(message)
+        ],
+    }
+    if ses.model_fields_set:
+        options |= {name: value for name, value in _named(ses).items() if value}
+    return {name: value for name, value in options.items() if value}
+
+
+def _named(ses: SesOptions) -> dict[str, Any]:
+    return {
+        "ConfigurationSetName": ses.configuration_set,
+        "FeedbackForwardingEmailAddress": ses.feedback_address,
         "FeedbackForwardingEmailAddressIdentityArn": ses.feedback_arn
         or ses.return_path_arn,
         "FromEmailAddressIdentityArn": ses.from_arn or ses.source_arn,
         "TenantName": ses.tenant,
-        "EmailTags": [
-            {"Name": name, "Value": value} for name, value in _ses_tags.tags(message)
-        ],
-        "ListManagementOptions": _list_management(message),
-        "ConfigurationOverrides": _overrides(message),
+        "ListManagementOptions": _list_management(ses),
+        "ConfigurationOverrides": _overrides(ses),
     }
-    return {name: value for name, value in options.items() if value}
 
 
-def _list_management(message: Message) -> dict[str, str]:
-    ses = message.ses
+def _list_management(ses: SesOptions) -> dict[str, str]:
     named = {"ContactListName": ses.contact_list, "TopicName": ses.topic}
     return {name: value for name, value in named.items() if value}
 
 
-def _overrides(message: Message) -> dict[str, Any]:
+def _overrides(ses: SesOptions) -> dict[str, Any]:
     switches = {
-        "OpenTrackingEnabled": message.ses.open_tracking,
-        "ClickTrackingEnabled": message.ses.click_tracking,
+        "OpenTrackingEnabled": ses.open_tracking,
+        "ClickTrackingEnabled": ses.click_tracking,
     }
     tracking = {
         name: "ENABLED" if on else "DISABLED"

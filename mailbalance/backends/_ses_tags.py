@@ -89,9 +89,11 @@ def _said(message: Message) -> list[tuple[str, str]]:
     A metadata key ``category`` has its first letter escaped, so that it is never taken for
     the category itself.
     """
-    found = [(_name(key), encode_value(text)) for key, text in message.metadata.items()]
-    if message.category is not None:
-        found.insert(0, (CATEGORY, encode_value(message.category)))
+    found = []
+    if (category := message.category) is not None:
+        found.append((CATEGORY, encode_value(category)))
+    if metadata := message.metadata:
+        found += [(_name(key), encode_value(text)) for key, text in metadata.items()]
     return found
 
 
