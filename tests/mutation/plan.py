@@ -14,12 +14,7 @@ PLAN: dict[str, tuple[str, ...]] = {
     "mailbalance.backends._mailtrap_errors": (_TABLES,),
     "mailbalance.backends._ses_smtp_replies": (_TABLES,),
     "mailbalance.backends._mailtrap_smtp_replies": (_TABLES,),
-    "mailbalance.backends._http": (
-        _TABLES,
-        "tests/unit/test_http_replies.py",
-        "tests/unit/test_ses_replies.py",
-        "tests/unit/test_mailtrap.py",
-    ),
+    "mailbalance.backends._http": (_TABLES, "tests/unit/test_http_replies.py"),
     "mailbalance.backends._answers": (
         "tests/unit/test_http_replies.py",
         "tests/unit/test_ses_replies.py",

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbalance import ConfigError
+from mailbalance import ConfigError, RejectedError, UnknownOutcomeError
 from mailbalance.backends import _answers, _http
-from mailbalance.wire.http import HttpRequest
+from mailbalance.wire.http import HttpRequest, HttpResponse
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -45,6 +45,29 @@ def test_every_form_of_error_body_is_read(body, text):
     assert _answers.texts(body) == text
 
 
+@pytest.mark.parametrize(
+    ("wrapped", "text"),
+    [
+        (["["] * 5, "x"),
+        (["["] * 6, ""),
+        (["[", *['{"message":'] * 4], "x"),
+        (["[", *['{"message":'] * 5], ""),
+    ],
+)
+def test_an_error_is_looked_for_a_few_levels_deep_only(wrapped, text):
+    ends = {"[": "]", '{"message":': "}"}
+    body = "".join(wrapped) + '"x"' + "".join(ends[each] for each in reversed(wrapped))
+
+    assert _answers.texts(body.encode()) == text
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"), [(500, "x" * 500), (501, f"{'x' * 497}...")]
+)
+def test_a_text_is_cut_at_five_hundred_characters(length, shown):
+    assert _answers.scrubbed("x" * length, []) == shown
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -65,6 +88,8 @@ def test_no_body_can_break_the_reader(body):
         ({"retry-after": " 2.5 "}, 2.5),
         ({"retry-after": "\x1f2\x85"}, 2),
         ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30),
+        ({"retry-after": "Mon, 23 Nov 2026 12:00:30 -0000"}, 30),
+        ({"retry-after": "Mon, 23 Nov 2026 13:00:30 +0100"}, 30),
         ({"retry-after": "Mon, 23 Nov 2026 11:00:00 GMT"}, 0),
         ({"retry-after": "Mon, 23 Nov 2027 11:00:00 GMT"}, 600),
         ({"retry-after": "999999"}, 600),
@@ -104,6 +129,35 @@ def test_a_preview_masks_secrets_and_shortens_files():
     assert "Grüße" in shown
     assert "deadbeef" not in shown
     assert len(shown) < 2000
+
+
+def test_a_preview_shows_all_else_as_it_is():
+    headers = {"Api-Token": "t0ken", "Authorization": "Bearer t0ken", "X-Plain": "yes"}
+    texts = ["a" * 2000, "b" * 2001, 7]
+    body = json.dumps({"list": texts, "object": {"inner": texts}}).encode()
+
+    shown = _http.shown(HttpRequest("POST", "https://x/send", headers, body))
+
+    assert "t0ken" not in shown
+    assert "Authorization: Bearer ***\n" in shown
+    assert "Api-Token: ***\n" in shown
+    assert "X-Plain: yes\n" in shown
+    assert (shown.count("a" * 2000), shown.count("b" * 60)) == (2, 2)
+    assert shown.count("(2001 characters)") == 2
+    assert shown.count(" 7\n") == 2
+    assert '\n  "list": [' in shown
+
+
+@pytest.mark.parametrize("status", [200, 299])
+def test_a_success_that_cannot_be_read_points_to_acceptance(status):
+    unknown, refused = _http.Verdict(UnknownOutcomeError), _http.Verdict(RejectedError)
+    facts = {"backend": "b", "code": "c", "text": "t"}
+
+    assert _http.failure(unknown, HttpResponse(status, {}, b""), **facts).likely
+    for other in (199, 300, 500):
+        found = _http.failure(unknown, HttpResponse(other, {}, b""), **facts)
+        assert found.likely is None
+    _http.failure(refused, HttpResponse(status, {}, b""), **facts)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +201,6 @@ def test_a_ca_file_that_cannot_be_read_is_a_mistake_in_the_configuration(tmp_pat
     empty = tmp_path / "empty.pem"
     empty.write_text("")
 
-    for path in (empty, tmp_path / "missing.pem"):
-        with pytest.raises(ConfigError, match="ses: ca cannot be read"):
+    for path, why in ((empty, "no cert"), (tmp_path / "missing.pem", "No such file")):
+        with pytest.raises(ConfigError, match=f"ses: ca cannot be read: .*{why}"):
             _http.check_base("ses", "endpoint", None, str(path))
