@@ -1,85 +1,71 @@
-"""What it costs to decide: validation, router, plan and receipt, without any wire.
+"""What does it cost to decide: checks, router, plan and receipt?
 
-Run: python benchmarks/dispatch.py
+In place: what a whole ``Mailer`` adds to its backend's own work in sends by SES's API,
+measured send by send. Then warm, over a memory backend, against what people assemble by
+hand: a random pick inside tenacity's loop.
+
+Run: python benchmarks/dispatch.py [--quick] [--profile]
 """
 
 from __future__ import annotations
 
-import asyncio
-import random
+from collections.abc import Iterator
 
-from rounds import compare, show
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
+from measuring.benchmark import main, measured
+from measuring.cases import Case
+from measuring.rounds import Size
+from measuring.servers import http_sink
+from measuring.tables import Goal, Table
 
-from mailbalance import Envelope, Mailer, MemoryBackend, Message, TransientError
-
-FIELDS = {
-    "from_": "me@example.com",
-    "to": "Ana <ana@example.com>",
-    "subject": "Your receipt",
-    "text": "Thank you for your order.",
-}
-MESSAGE = Message(**FIELDS)
-ENVELOPE = Envelope.of(MESSAGE)
-BACKENDS = [MemoryBackend("ses", keep=1), MemoryBackend("mailtrap", keep=1)]
-MAILER = Mailer(dict(zip(BACKENDS, [60, 40], strict=True)))
-BASE = "random.choices + tenacity.Retrying"
-
-
-def bare(number: int) -> None:
-    """The backend alone: what nobody can go below."""
-    for _ in range(number):
-        BACKENDS[0].send(MESSAGE, ENVELOPE, timeout=30)
+PLACE, BASE = "checks, router, plan, receipt, in place", "random.choices + tenacity"
+GOALS = (
+    Goal(
+        name="dispatch",
+        what="Validation, router, plan and receipt, in place: CPU",
+        limit=20.0,
+        unit="us",
+        found=lambda tables: tables["place"][PLACE, "CPU us"],
+        table="warm",
+        case="Mailer.send(to=..., ...)",
+    ),
+)
 
 
-def by_hand(number: int) -> None:
-    """What people assemble: a random pick, and tenacity's loop around the call."""
-    for _ in range(number):
-        retrying = Retrying(
-            stop=stop_after_attempt(5),
-            wait=wait_random_exponential(multiplier=0.5, max=20),
-            retry=retry_if_exception_type(TransientError),
-            reraise=True,
+def measure(size: Size) -> Iterator[Table]:
+    """Measure in place, then warm."""
+    with http_sink() as place:
+        to = {"url": place.url}
+        yield measured(
+            "place",
+            "What the mailer adds to a send by SES's API, in place",
+            [
+                Case("mailbalance, SES by API", "clients.ours:ses", to),
+                Case(PLACE, "clients.ours:in_place", to),
+                Case(
+                    "the same, message built beforehand",
+                    "clients.ours:in_place",
+                    to | {"built": True},
+                ),
+            ],
+            base="mailbalance, SES by API",
+            size=size,
+            note="The clock of the last two counts all that their sends take.",
         )
-        backend = random.choices(BACKENDS, [60, 40])[0]
-        retrying(backend.send, MESSAGE, ENVELOPE, timeout=30)
-
-
-def send(number: int) -> None:
-    """Router, plan and receipt, for a message that was checked before."""
-    for _ in range(number):
-        MAILER.send(MESSAGE)
-
-
-def send_keywords(number: int) -> None:
-    """The same, with the message built and checked each time."""
-    for _ in range(number):
-        MAILER.send(**FIELDS)
-
-
-def asend(number: int) -> None:
-    """The async driver, in one event loop."""
-
-    async def loop() -> None:
-        for _ in range(number):
-            await MAILER.asend(MESSAGE)
-
-    asyncio.run(loop())
-
-
-def main() -> None:
-    """Time a send over memory backends against what people assemble by hand."""
-    cases = {
-        "memory backend alone": bare,
-        BASE: by_hand,
-        "Mailer.send(message)": send,
-        "Mailer.send(to=..., ...), checks included": send_keywords,
-        "Mailer.asend(message)": asend,
-    }
-    show("Dispatch (CPU)", compare(cases, base=BASE, number=2000), base="by hand")
-    print("\nAim: Mailer.send(message) at 20 us or less.")
+    deciding = "clients.deciding"
+    yield measured(
+        "warm",
+        "The same over a memory backend",
+        [
+            Case("memory backend alone", f"{deciding}:bare"),
+            Case(BASE, f"{deciding}:by_hand"),
+            Case("Mailer.send(message)", f"{deciding}:send"),
+            Case("Mailer.send(to=..., ...)", f"{deciding}:send_fields", ours=True),
+            Case("Mailer.asend(message)", f"{deciding}:asend"),
+        ],
+        base=BASE,
+        size=size,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, measure, GOALS)

@@ -1,6 +1,6 @@
-"""What the drop-in adds to a boto3 call, and what a call costs that goes to Mailtrap.
+"""What does the drop-in add to a boto3 call, and what does a call to Mailtrap cost?
 
-Run: python benchmarks/dropin.py
+Run: python benchmarks/dropin.py [--quick]
 
 The first table counts CPU time with SES's reply given by a hook of botocore, so that only
 the client's own work is counted. The second counts whole calls, by the clock, to the two
@@ -13,16 +13,33 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
-from rounds import compare, show
+from measuring.benchmark import COLUMNS, main
+from measuring.rounds import Size, compare, timed
+from measuring.tables import Goal, Row, Table
 
 from mailbalance import Mailer, MemoryBackend, SesBackend, dropin
 from mailbalance.config import parse_dsn
+
+BASE = "plain boto3"
+WHOLE = "drop-in, ses=100, mailtrap=backup"
+GOALS = (
+    Goal(
+        name="dropin",
+        what="Drop-in: what it adds to a boto3 call that SES takes, CPU",
+        limit=60.0,
+        unit="us",
+        found=lambda tables: (
+            tables["own"][WHOLE, "CPU us"] - tables["own"][BASE, "CPU us"]
+        ),
+        table="own",
+        case=WHOLE,
+    ),
+)
 
 CALL: dict[str, Any] = {
     "FromEmailAddress": "Shop <shop@example.com>",
@@ -83,30 +100,20 @@ def sandbox() -> Iterator[dict[str, Any]]:
         process.wait()
 
 
-def own_work() -> None:
-    """Print the CPU time of a call on the SES side."""
+def own_work(size: Size) -> Table:
+    """Measure the CPU time of a call on the SES side."""
     ses = SesBackend(region="eu-west-1")
     both = {SesBackend(region="eu-west-1"): 100, MemoryBackend("mailtrap"): "backup"}
-    base = "plain boto3"
-    found = compare(
-        {
-            base: sending(answered()),
-            "drop-in, ses=100": sending(answered(Mailer({ses: 100}))),
-            "drop-in, ses=100, mailtrap=backup": sending(answered(Mailer(both))),
-        },
-        base=base,
-        number=200,
-        rounds=25,
-    )
-    show("The SES side, reply given by a hook (CPU)", found, base=base)
-    for name, (micros, _) in found.items():
-        if name != base:
-            print(f"{name}: {micros - found[base][0]:+.1f} us")
-    print("Aim: 60 us or less.")
+    cases = {
+        BASE: sending(answered()),
+        "drop-in, ses=100": sending(answered(Mailer({ses: 100}))),
+        WHOLE: sending(answered(Mailer(both))),
+    }
+    return table("own", "The SES side, reply given by a hook", cases, size)
 
 
-def whole_calls() -> None:
-    """Print the time of whole calls over loopback."""
+def whole_calls(size: Size) -> Table:
+    """Measure whole calls over loopback."""
     with sandbox() as told:
         environ = told["environ"]
         keys = parse_dsn(environ["MAILBALANCE_SES_URL"], name="ses")
@@ -125,21 +132,27 @@ def whole_calls() -> None:
             mailer = Mailer.from_env({**environ, "MAILBALANCE_SPLIT": split})
             return dropin.attach(made, mailer)
 
-        base = "plain boto3"
-        cases = {base: sending(client(None))}
+        cases = {BASE: sending(client(None))}
         for split in ("ses=100", "mailtrap=100", "ses=60,mailtrap=40"):
             cases[f"drop-in, {split}"] = sending(client(split))
-        found = compare(
-            cases, base=base, number=100, rounds=15, clock=time.perf_counter
-        )
-        show("Whole calls over loopback (clock)", found, base=base)
+        return table("whole", "Whole calls over loopback", cases, size)
 
 
-def main() -> None:
-    """Time the drop-in against plain boto3."""
-    own_work()
-    whole_calls()
+def table(
+    name: str, title: str, cases: Mapping[str, Callable[[int], None]], size: Size
+) -> Table:
+    """Time functions of this process."""
+    runs = {each: timed(function) for each, function in cases.items()}
+    times = compare(runs, base=BASE, size=size)
+    rows = tuple(Row(each, found.cells) for each, found in times.items())
+    return Table(name, title, COLUMNS, rows)
+
+
+def measure(size: Size) -> Iterator[Table]:
+    """Measure the client's own work, then whole calls."""
+    yield own_work(size)
+    yield whole_calls(size)
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, measure, GOALS)
