@@ -112,8 +112,19 @@ def _forms(secret: str) -> Iterator[str]:
 
 def bare(error: E) -> E:
     """Take the frames off an error and off everything that led to it."""
-    for each in _led_to(error):
+    for each in _led_to(shown(error)):
         each.__traceback__ = None
+    return error
+
+
+def shown(error: E) -> E:
+    """Give an error without those that it and its causes were raised instead of.
+
+    They are not shown and kept all the same, with texts that may quote what was sent.
+    """
+    for each in list(_led_to(error)):
+        if each.__suppress_context__:
+            each.__context__ = None
     return error
 
 
@@ -125,8 +136,6 @@ def _led_to(error: BaseException | None) -> Iterator[BaseException]:
         at = waiting.pop()
         if at is not None and id(at) not in seen:
             seen.add(id(at))
-            if at.__suppress_context__:
-                at.__context__ = None  # raised "from None": it was to be seen by nobody
             yield at
             waiting += at.__cause__, at.__context__
 

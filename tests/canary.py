@@ -89,6 +89,10 @@ def forms(credential: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+#: Tests that break the library on purpose, so that it shows a credential.
+PLANTING = frozenset({"test_a_mistake_in_the_library_is_noticed"})
+
+
 class Watch:
     """The canaries, and where one was seen."""
 
@@ -375,10 +379,12 @@ def pytest_runtest_call() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def canary() -> Iterator[None]:
+def canary(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test during which a credential was seen."""
     yield
     look_at_files()
+    if request.node.name.partition("[")[0] in PLANTING:
+        WATCH.seen.clear()
     if WATCH.seen:
         found = "\n".join(dict.fromkeys(WATCH.seen))
         WATCH.seen.clear()

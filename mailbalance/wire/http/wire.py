@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
-from mailbalance.secret import frameless, hidden
+from mailbalance.secret import frameless, hidden, shown
 from mailbalance.wire.http import clients, faults, pooled
 from mailbalance.wire.http.direct import DirectRoads
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
@@ -153,7 +153,7 @@ class HttpWire:
                 if not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
-                    raise faults.translate(error, exchange) from error
+                    raise faults.translate(error, exchange) from shown(error)
                 exchange.restart()
 
     async def _atries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
@@ -176,7 +176,7 @@ class HttpWire:
                 if not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
-                    raise faults.translate(error, exchange) from error
+                    raise faults.translate(error, exchange) from shown(error)
                 exchange.restart()
 
     def _once(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
