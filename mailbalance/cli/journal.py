@@ -10,6 +10,7 @@ rows may have been sent: those that were begun and have no end.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from mailbalance.backend import Receipt
     from mailbalance.cli.rows import Row
     from mailbalance.errors import MailError
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 End: TypeAlias = Literal[
     "accepted", "partial", "refused", "not_accepted", "unknown", "wrong", "in_doubt"
 ]
+
+#: More bytes than any line has, and how each begins.
+_TAIL, _BEGINNING = 1 << 20, b'{"line": '
 
 #: Ends after which a row is sent when the command is run again.
 AGAIN = frozenset({"not_accepted", "wrong"})
@@ -44,8 +50,10 @@ class Journal:
         self._lock = threading.Lock()
         self._open: set[int] = set()
         self.counts: Counter[str] = Counter()
-        self._known = _read(path) if path.exists() else {}
         try:
+            if path.exists():
+                _mend(path)
+            self._known = _read(path) if path.exists() else {}
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
             why = f"{path.name} cannot be written: {error.strerror}"
@@ -75,17 +83,23 @@ class Journal:
             self._write({"line": row.line, "digest": row.digest})
 
     def end(self, line: int, told: Receipt | MailError) -> None:
-        """Note what became of a row."""
+        """Note what became of a row, if that was not noted before."""
         facts = _facts(told)
         with self._lock:
+            if line not in self._open:
+                return
             self._open.discard(line)
             self.counts[facts["outcome"]] += 1
             self._write({"line": line, **facts})
 
-    def close(self) -> None:
-        """Note that what was begun and has no end was not sent, and close the file."""
+    def close(self, vague: Container[int] = ()) -> None:
+        """Note that what was begun and has no end was not sent, and close the file.
+
+        Args:
+            vague: Rows of which nobody can say that; they are left in doubt.
+        """
         with self._lock:
-            for line in sorted(self._open):
+            for line in sorted(each for each in self._open if each not in vague):
                 self._write(
                     {"line": line, "outcome": "not_accepted", "text": "stopped"}
                 )
@@ -118,6 +132,20 @@ def _facts(told: Receipt | MailError) -> dict[str, Any]:
         "code": told.code,
         "text": told.detail,
     }
+
+
+def _mend(path: Path) -> None:
+    """Cut off a last line that a killed run did not write to its end."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        torn = file.read().rpartition(b"\n")[2]
+        try:
+            if torn and json.loads(torn):
+                file.write(b"\n")
+        except ValueError:
+            if torn.startswith(_BEGINNING[: len(torn)]):
+                file.truncate(size - len(torn))
 
 
 def _read(path: Path) -> dict[int, tuple[str, End]]:

@@ -7,6 +7,7 @@ What lives here: the command, its progress and its summary. What must not: readi
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,16 +76,22 @@ def send_many(
         _check(out, file, defaults)
         return
     journal = Journal(results or file.with_name(f"{file.name}.results.jsonl"))
+    sending = _Sending(out, journal, defaults, in_doubt=in_doubt)
     try:
         with out.reporting():
-            _Sending(out, journal, defaults, in_doubt=in_doubt).run(file, concurrency)
+            sending.run(file, concurrency)
     finally:
-        journal.close()
+        journal.close(sending.vague)
     _summarise(out, journal)
 
 
 class _Sending:
-    """One run over a file."""
+    """One run over a file.
+
+    Attributes:
+        vague: Lines whose message shares its key or its Message-ID with another: only
+            their results tell them apart.
+    """
 
     def __init__(
         self, out: Output, journal: Journal, defaults: dict[str, Any], *, in_doubt: bool
@@ -93,7 +100,10 @@ class _Sending:
         self._journal = journal
         self._defaults = defaults
         self._again = AGAIN | ({"in_doubt"} if in_doubt else set())
+        self._given: deque[int] = deque()
         self._lines: dict[str, int] = {}
+        self._names: set[str] = set()
+        self.vague: set[int] = set()
 
     def run(self, file: Path, concurrency: int) -> None:
         """Send what is left to send."""
@@ -110,9 +120,9 @@ class _Sending:
             ) as results,
         ):
             for result in results:
-                if isinstance(result.error, MessageError) and result.message:
-                    line = self._lines[result.message.stamp().message_id]
-                    self._journal.end(line, result.error)
+                told = result.receipt or result.error
+                if told is not None:
+                    self._journal.end(self._given.popleft(), told)
 
     def _messages(self, rows: Iterator[Row], advance: Any) -> Iterator[Message]:
         for row in rows:
@@ -128,8 +138,27 @@ class _Sending:
                 self._journal.end(row.line, error)
                 advance()
                 continue
-            self._lines[message.stamp().message_id] = row.line
+            self._given.append(row.line)
+            self._note_line(message, row.line)
             yield message
+
+    def _note_line(self, message: Message, line: int) -> None:
+        """Keep the line by which events of the message are noted, if they tell it."""
+        name = message.stamp().message_id
+        if self._is_new(message):
+            self._lines[name] = line
+        else:
+            twin = self._lines.pop(name, line)
+            self.vague |= {line, twin}
+
+    def _is_new(self, message: Message) -> bool:
+        """Whether neither its key nor its Message-ID stood in an earlier row."""
+        names = {f"key {message.key}"} if message.key is not None else set()
+        if message.message_id is not None:
+            names.add(message.message_id)
+        new = names.isdisjoint(self._names)
+        self._names |= names
+        return new
 
     def _note(self, event: Event) -> None:
         """Write an end down the moment it is known, also for a run that is stopped."""

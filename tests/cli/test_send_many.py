@@ -202,3 +202,40 @@ def test_a_run_that_was_killed_leaves_its_rows_in_doubt(run, tmp_path, box):
     assert sum(counts.values()) == 400
     sent = [message.recipients for message in box.messages()]
     assert len(sent) == len(set(sent)), "nothing was sent twice"
+
+
+@pytest.mark.parametrize("same", ["key", "message_id"])
+def test_rows_that_share_a_name_have_each_its_own_end(run, tmp_path, box, same):
+    name = "bill-7" if same == "key" else "<bill-7@example.com>"
+    row = {"to": "a@example.com", "text": "x", same: name}
+    (tmp_path / "m.jsonl").write_text(3 * f"{json.dumps(row)}\n")
+
+    first = run("m.jsonl", "--from", "me@example.com", box=box)
+    second = run("m.jsonl", "--from", "me@example.com", box=box)
+
+    assert first.stdout.split() == ["3", "accepted"]
+    assert second.stdout.split() == ["3", "accepted", "before"]
+    assert len(box.messages()) == (1 if same == "key" else 3)
+
+
+def test_a_results_file_that_was_torn_off_is_gone_on_with(run, tmp_path, box):
+    (tmp_path / "party.csv").write_text(CSV)
+    run("party.csv", "--from", "me@example.com", box=box)
+    journal = tmp_path / "party.csv.results.jsonl"
+    journal.write_text(journal.read_text()[:-10])
+
+    again = run("party.csv", "--from", "me@example.com", box=box)
+    sent = run("party.csv", "--from", "me@example.com", "--in-doubt", box=box)
+
+    assert "1 in doubt before" in " ".join(again.stdout.split())
+    assert sent.stdout.split() == ["1", "accepted", "1", "accepted", "before"]
+
+
+def test_a_file_that_is_no_results_file_is_left_as_it_is(run, tmp_path):
+    (tmp_path / "party.csv").write_text(CSV)
+    (tmp_path / "mine.txt").write_text("dear diary")
+
+    done = run("party.csv", "--from", "me@example.com", "--results", "mine.txt")
+
+    assert done.returncode == 2
+    assert (tmp_path / "mine.txt").read_text() == "dear diary"
