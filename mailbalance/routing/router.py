@@ -224,7 +224,8 @@ class _Asked:
 
     def who(self, entry: Entry) -> Backend:
         """Give the backend that acts for an entry."""
-        return self.stand_ins.get(entry.backend.name, entry.backend)
+        backend = entry.backend
+        return self.stand_ins.get(backend.name, backend) if self.stand_ins else backend
 
     def route(
         self,
@@ -235,14 +236,15 @@ class _Asked:
         forced: bool,
     ) -> Route:
         """Put the chosen one first, then other accounts, then the heavier; backups last."""
-        account = self.who(chosen).account
-
-        def rank(entry: Entry) -> tuple[bool, bool, Fraction]:
-            return entry.backup, self.who(entry).account == account, -entry.weight
-
         others = [entry for entry in (*able, *spare) if entry is not chosen]
         if len(others) > 1:
-            others.sort(key=rank)
+            self._sort(others, self.who(chosen).account)
         order = (self.who(chosen), *map(self.who, others))
         name = chosen.backend.name
         return Route(order, name, forced=forced, left_out=tuple(self.left_out))
+
+    def _sort(self, others: list[Entry], account: str) -> None:
+        def rank(entry: Entry) -> tuple[bool, bool, Fraction]:
+            return entry.backup, self.who(entry).account == account, -entry.weight
+
+        others.sort(key=rank)
