@@ -7,6 +7,7 @@ that is there with them and not without.
 from __future__ import annotations
 
 import binascii
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +22,30 @@ except ImportError:
     pybase64 = None  # type: ignore[assignment]
 
 
-def base64(content: bytes) -> bytes:
+#: Bytes that binascii encodes at once. It takes twice the memory of what it gives, and
+#: half as long again when that is more than the processor's caches hold.
+_AT_ONCE = 3 * 4096
+
+
+def base64(content: bytes | memoryview) -> bytes:
     """Encode in one line."""
     if pybase64 is not None:
         return pybase64.b64encode(content)
-    return binascii.b2a_base64(content, newline=False)
+    if len(content) <= _AT_ONCE:
+        return binascii.b2a_base64(content, newline=False)
+    view, out = memoryview(content), sized(-(-len(content) // 3) * 4)
+    for at in range(0, len(content), _AT_ONCE):
+        out.write(binascii.b2a_base64(view[at : at + _AT_ONCE], newline=False))
+    return out.getvalue()
+
+
+def sized(size: int) -> io.BytesIO:
+    """Give a buffer for so many bytes, which are not copied when it is read at last."""
+    out = io.BytesIO()
+    out.seek(size - 1)
+    out.write(b"\0")
+    out.seek(0)
+    return out
 
 
 def dumps(value: Any, default: Callable[[Any], str]) -> bytes:

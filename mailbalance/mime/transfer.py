@@ -18,8 +18,10 @@ from mailbalance.rules.header_rules import LONGEST_LINE
 #: Octets in a line of base64 before and after encoding (RFC 2045 section 6.8: 76).
 _BASE64_IN, _BASE64_OUT = 57, 76
 
-#: Cuts many lines at once, in a third of the time that slices take.
-_MANY_LINES = struct.Struct("76s" * 256)
+#: Cuts many lines at once, in a third of the time that slices take; few enough that they
+#: stay in the processor's caches from one step to the next.
+_MANY = 256
+_MANY_LINES = struct.Struct("76s" * _MANY)
 
 #: What 7bit text may hold, CR and LF as pairs: TAB and the printable characters.
 _SEVEN_BIT = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F)])
@@ -74,18 +76,25 @@ def quoted_printable(data: bytes) -> bytes:
 
 def base64(data: bytes) -> bytes:
     """Encode in lines of 76 characters, joined by CRLF, without a last line end."""
+    view, step = memoryview(data), _BASE64_IN * _MANY
+    whole = (len(data) - 1) // step * step  # the last line has none after it
+    if whole <= 0:
+        return _lines(view)
+    digits = -(-len(data) // 3) * 4
+    out = speed.sized(digits + (digits - 1) // _BASE64_OUT * len(b"\r\n"))
+    for at in range(0, whole, step):
+        cut = _MANY_LINES.unpack(speed.base64(view[at : at + step]))
+        out.write(b"\r\n".join(cut))
+        out.write(b"\r\n")
+    out.write(_lines(view[whole:]))
+    return out.getvalue()
+
+
+def _lines(data: memoryview) -> bytes:
     digits = speed.base64(data)
-    whole = len(digits) - len(digits) % _MANY_LINES.size
-    # Blocks, and not all lines at once: those would need more memory than the result.
-    blocks = [
-        b"\r\n".join(_MANY_LINES.unpack_from(digits, at))
-        for at in range(0, whole, _MANY_LINES.size)
-    ]
-    blocks += [
-        digits[at : at + _BASE64_OUT] for at in range(whole, len(digits), _BASE64_OUT)
-    ]
-    del digits
-    return b"\r\n".join(blocks)
+    return b"\r\n".join(
+        [digits[at : at + _BASE64_OUT] for at in range(0, len(digits), _BASE64_OUT)]
+    )
 
 
 def upper_size(octets: int) -> int:

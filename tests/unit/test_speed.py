@@ -2,7 +2,9 @@
 
 import base64
 import json
+import random
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from mailbalance import Attachment, Envelope, Message, speed
 from mailbalance.backends import _json, _mailtrap_request, _ses_request
+from mailbalance.mime import transfer
 
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -60,6 +63,37 @@ def test_base64_is_the_same(content):
     made = speed.base64(content)
 
     assert made == without(speed.base64, content) == base64.b64encode(content)
+
+
+#: Around the sizes at which a file is encoded in another number of steps.
+SEAMS = sorted(
+    {n + d for n in (0, 57, 12288, 14592, 24576, 29184) for d in range(-2, 3)}
+)
+
+
+@pytest.mark.parametrize("size", [size for size in SEAMS if size >= 0])
+@pytest.mark.parametrize("way", [lambda act, *args: act(*args), without])
+def test_base64_is_whole_at_every_seam(size, way):
+    content = random.Random(size).randbytes(size)
+    digits = base64.b64encode(content)
+    lines = [digits[at : at + 76] for at in range(0, len(digits), 76)]
+
+    assert way(speed.base64, content) == digits
+    assert way(transfer.base64, content) == b"\r\n".join(lines)
+
+
+@pytest.mark.parametrize("encode", [speed.base64, transfer.base64])
+@pytest.mark.parametrize("way", [lambda act, *args: act(*args), without])
+def test_base64_of_a_file_takes_little_more_memory_than_it_gives(encode, way):
+    content = bytes(1_000_000)
+    tracemalloc.start()
+    try:
+        made = way(encode, content)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 1.25 * len(made)
 
 
 def message(**changes):
