@@ -235,7 +235,8 @@ class Mailer(Stages):
             wrong has a ``MessageError`` there, and the others go on.
 
         Raises:
-            ClosedError: When the mailer was closed.
+            ClosedError: When the mailer was closed. This, and what ``messages`` raises,
+                comes after the results of all that was begun.
         """
         from mailbalance.bulk import send_many
 

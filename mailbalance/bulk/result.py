@@ -22,7 +22,8 @@ class Result:
         index: Its place among the messages given, from 0.
         message: The message; ``None`` when what was given made none.
         receipt: The receipt, if it was accepted for anybody.
-        error: Why not: a ``DeliveryError``, or a ``MessageError`` that concerns it alone.
+        error: Why not: a ``DeliveryError``, a ``MessageError`` that concerns it alone, or a
+            ``ClosedError`` when the mailer was closed before its turn.
     """
 
     index: int
