@@ -41,13 +41,15 @@ def _many_files(value: Any) -> Any:
 
 
 def _line(value: str) -> str:
+    if value.isprintable():
+        return value
     if (fault := fault_in_line(value, tab=True)) is not None:
         raise ValueError(fault)
     return value
 
 
 def _body(value: str) -> str:
-    if (fault := fault_in_body(value)) is not None:
+    if not value.isascii() and (fault := fault_in_body(value)) is not None:
         raise ValueError(fault)
     return value
 

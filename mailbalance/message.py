@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import AwareDatetime, model_validator
 
@@ -185,8 +185,8 @@ class Message(Value):
         Two threads may both make it, and both get the one that was kept first. It stays
         out of comparisons, copies with changes and JSON.
         """
-        kept = cast("dict[str, T]", self.__dict__)
-        found = kept.get(name)
+        kept = vars(self)
+        found: T | None = kept.get(name)
         return kept.setdefault(name, make()) if found is None else found
 
     def model_copy(

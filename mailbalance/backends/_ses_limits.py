@@ -58,10 +58,10 @@ def _in_addresses(message: Message, envelope: Envelope) -> Iterator[str]:
             f"to, cc, bcc: {len(envelope.recipients)} recipients, and SES takes "
             f"{LIMITS.recipients}"
         )
-    if not all(map(str.isascii, (envelope.sender, *envelope.recipients))):
+    if not "".join((envelope.sender, *envelope.recipients)).isascii():
         yield "to, from_: a part before the @ is not ASCII, and SES has no SMTPUTF8"
     shown = (*message.to, *message.cc, *message.reply_to)
-    if not all(address.email.isascii() for address in shown):
+    if not "".join([address.email for address in shown]).isascii():
         yield "to, cc, reply_to: a part before the @ is not ASCII, which SES refuses"
 
 

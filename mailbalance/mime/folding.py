@@ -69,6 +69,9 @@ def address(one: Address) -> str:
     Raises:
         MessageError: When its part before the @ is not ASCII.
     """
+    email = one.email
+    if not one.name and email.isascii() and not email.startswith('"'):
+        return email
     return "".join(_one_address(one)).lstrip(" ")
 
 

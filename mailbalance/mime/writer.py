@@ -220,8 +220,10 @@ def rough_size(message: Message) -> int:
         return 3 * len(message.raw) + _FIXED
     # Four octets and a line end in base64 for each character of a text, at worst.
     texts = 7 * (len(message.text or "") + len(message.html or ""))
-    files = sum(3 * len(each.content) + 2 * _FIXED for each in message.attachments)
-    return 2 * _FIXED + _size_of_head(message) + texts + files
+    most = 2 * _FIXED + _size_of_head(message) + texts
+    for file in message.attachments:
+        most += 3 * len(file.content) + 2 * _FIXED
+    return most
 
 
 def _size_of_head(message: Message) -> int:
@@ -229,7 +231,7 @@ def _size_of_head(message: Message) -> int:
     for address in (message.from_, *message.to, *message.cc, *message.reply_to):
         if address is not None:
             size += len(address.email) + _PER_CHARACTER * (len(address.name) + 16)
-    for name, value in message.headers.items():
+    for name, value in message.headers.items() if message.headers else ():
         size += _PER_CHARACTER * (len(name) + len(value) + 16)
     return size
 
