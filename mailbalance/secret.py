@@ -168,8 +168,9 @@ class frameless:  # noqa: N801 - reads as the context manager it is
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        for each in _led_to(error):
-            each.__traceback__ = _until_foreign(each.__traceback__)
+        if error is not None:
+            for each in _led_to(error):
+                each.__traceback__ = _until_foreign(each.__traceback__)
 
 
 def hushed(act: Callable[P, R]) -> Callable[P, R]:

@@ -57,7 +57,8 @@ class HttpRequest:
     @property
     def length(self) -> int:
         """Bytes of the body."""
-        return sum(map(len, self.pieces))
+        body = self.body
+        return len(body) if isinstance(body, bytes) else sum(map(len, body))
 
 
 @dataclass(frozen=True, slots=True)

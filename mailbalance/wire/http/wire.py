@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -90,7 +91,9 @@ class HttpWire:
             UnavailableError: The same, because a certificate or a proxy refuses.
             UnknownOutcomeError: When it was sent but no usable reply came.
         """
-        return self._tries(request, Exchange(self._backend, _host(request), timeout))
+        return self._tries(
+            request, Exchange(self._backend, _host(request.url), timeout)
+        )
 
     async def apost(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
         """Do as ``post`` does, without blocking the event loop.
@@ -98,7 +101,7 @@ class HttpWire:
         Cancelled before the commit point, it aborts the connection and ends. Cancelled
         after it, it goes on and gives the outcome: mail cannot be recalled.
         """
-        exchange = Exchange(self._backend, _host(request), timeout)
+        exchange = Exchange(self._backend, _host(request.url), timeout)
         return await self._atries(request, exchange)
 
     def get(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
@@ -112,12 +115,12 @@ class HttpWire:
             TransientError: When no usable reply came; however far it went, no mail did.
             UnavailableError: The same, because a certificate or a proxy refuses.
         """
-        exchange = Exchange(self._backend, _host(request), timeout, harmless=True)
+        exchange = Exchange(self._backend, _host(request.url), timeout, harmless=True)
         return self._tries(request, exchange)
 
     async def aget(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
         """Do as ``get`` does, without blocking; cancelled at any time, it ends."""
-        exchange = Exchange(self._backend, _host(request), timeout, harmless=True)
+        exchange = Exchange(self._backend, _host(request.url), timeout, harmless=True)
         return await self._atries(request, exchange)
 
     def occupancy(self) -> tuple[int, int] | None:
@@ -260,5 +263,6 @@ async def _despite_cancelling(
     raise asyncio.CancelledError
 
 
-def _host(request: HttpRequest) -> str:
-    return urlsplit(request.url).netloc.rpartition("@")[2]
+@lru_cache(maxsize=64)
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]

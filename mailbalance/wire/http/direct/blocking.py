@@ -22,7 +22,7 @@ from mailbalance.wire.http.exchange import HttpResponse
 
 if TYPE_CHECKING:
     from mailbalance.wire.http.direct.dialogue import Dialogue
-    from mailbalance.wire.http.direct.steps import Finish, Pieces, Step
+    from mailbalance.wire.http.direct.steps import Pieces, Step
 
 #: Bytes of one read; replies are some hundred long.
 _RECEIVE = 16 * 1024
@@ -196,19 +196,16 @@ def pump(line: SocketLine, dialogue: Dialogue) -> HttpResponse:
     steps = dialogue.run()
     step: Step = next(steps)
     while not isinstance(step, HttpResponse):
+        answer = None
         try:
-            answer = _do(line, step)
+            if isinstance(step, Read):
+                answer = line.read(step.limit)
+            elif isinstance(step, Write):
+                answer = line.write(step.pieces, step.limit)
+            else:
+                line.finish(step.pieces, step.limit)
         except OSError as error:
             step = steps.throw(bare(error))
         else:
             step = steps.send(answer)
     return step
-
-
-def _do(line: SocketLine, step: Write | Finish | Read) -> bytes | None:
-    if isinstance(step, Read):
-        return line.read(step.limit)
-    if isinstance(step, Write):
-        return line.write(step.pieces, step.limit)
-    line.finish(step.pieces, step.limit)
-    return None

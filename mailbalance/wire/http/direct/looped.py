@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ssl
 
     from mailbalance.wire.http.direct.dialogue import Dialogue
-    from mailbalance.wire.http.direct.steps import Finish, Pieces, Step
+    from mailbalance.wire.http.direct.steps import Pieces, Step
     from mailbalance.wire.http.exchange import Exchange
 
 #: Bytes given to the transport at once: what it cannot send it copies.
@@ -279,21 +279,16 @@ async def pump(
     steps = dialogue.run()
     step: Step = next(steps)
     while not isinstance(step, HttpResponse):
+        answer = None
         try:
-            answer = await _do(line, step, exchange)
+            if isinstance(step, Read):
+                answer = await line.read(step.limit, exchange)
+            elif isinstance(step, Write):
+                answer = await line.write(step.pieces, step.limit)
+            else:
+                line.finish(step.pieces)
         except OSError as error:
             step = steps.throw(bare(error))
         else:
             step = steps.send(answer)
     return step
-
-
-async def _do(
-    line: TransportLine, step: Write | Finish | Read, exchange: Exchange
-) -> bytes | None:
-    if isinstance(step, Read):
-        return await line.read(step.limit, exchange)
-    if isinstance(step, Write):
-        return await line.write(step.pieces, step.limit)
-    line.finish(step.pieces)
-    return None
