@@ -126,6 +126,8 @@ def log(event: Event) -> None:
             ", its caller had gone" if event.detached else "",
         )  # fmt: skip
     elif isinstance(event, Accepted):
+        if not logger.isEnabledFor(logging.INFO):
+            return
         receipt = event.receipt
         logger.info(
             "message %s %s by %s after %d attempts, %d recipients refused",

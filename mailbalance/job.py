@@ -11,7 +11,7 @@ the reply, and the outcome goes to the observers, since nobody else is left to h
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from mailbalance import events
 from mailbalance.backend import Attempt, Backend, Probing, Receipt, Try
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from mailbalance.retry import RetryPolicy
     from mailbalance.routing import Route, Router
     from mailbalance.routing.traffic import Traffic
-
-
-Detached: TypeAlias = "set[asyncio.Task[Receipt]]"
+    from mailbalance.under_way import UnderWay
 
 #: Seconds for a probe that decides whether a message is spent on a backend, and for one
 #: that only asks for limits; a message waits for either.
@@ -45,7 +43,7 @@ class Job:
 
     __slots__ = (
         "_attempts", "_clock", "_envelope", "_message", "_observers", "_router",
-        "_traffic", "detached", "over", "route", "steps",
+        "_traffic", "_under_way", "over", "route", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -58,7 +56,7 @@ class Job:
         router: Router,
         traffic: Traffic,
         observers: Sequence[events.Observer],
-        detached: Detached,
+        under_way: UnderWay,
         clock: Callable[[], float],
         together: Container[str] = (),
     ) -> None:
@@ -69,7 +67,7 @@ class Job:
         self._clock = clock
         self._observers = observers
         self._attempts: list[Attempt] = []
-        self.detached = detached
+        self._under_way = under_way
         #: Called with what became of it, also when its caller has gone by then; with
         #: ``None`` when a fault of ours hides that.
         self.over: Callable[[Answer | None], object] = _nobody
@@ -219,9 +217,10 @@ class Job:
 
     def _detach(self, task: asyncio.Task[Receipt], step: Try) -> None:
         """Let an attempt end without its caller; whatever it comes to is told."""
+        detached = self._under_way.detached
 
         def report(ended: asyncio.Task[Receipt]) -> None:
-            self.detached.discard(ended)
+            detached.discard(ended)
             answer = _answer_of(ended, step.backend.name)
             if answer is None:
                 self.steps.close()
@@ -232,7 +231,7 @@ class Job:
         if task.done():  # it ended while its caller was being cancelled
             report(task)
             return
-        self.detached.add(task)
+        detached.add(task)
         task.add_done_callback(report)
         task.cancel()
 

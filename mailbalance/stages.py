@@ -89,7 +89,7 @@ class Stages(Oversight):
             router=self.router,
             traffic=self.traffic,
             observers=self.observers,
-            detached=self.under_way.detached,
+            under_way=self.under_way,
             clock=self.timing.clock,
             together=together,
         )

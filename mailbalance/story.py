@@ -175,7 +175,10 @@ class Story:
         if not self.receipts or (self.unknown and self.waiting):
             raise self._failure()
         last = self.receipts[-1]
-        accepted = tuple(a for each in self.receipts for a in each.accepted)
+        accepted, provider_ids = tuple(last.accepted), tuple(last.provider_ids)
+        if len(self.receipts) > 1:
+            accepted = tuple(a for each in self.receipts for a in each.accepted)
+            provider_ids = tuple(i for each in self.receipts for i in each.provider_ids)
         refused = (
             self._finally_refused(accepted)
             if len(accepted) < len(self.everyone)
@@ -184,7 +187,7 @@ class Story:
         return Receipt(
             outcome="partial" if refused else "accepted",
             backend=last.backend,
-            provider_ids=tuple(i for each in self.receipts for i in each.provider_ids),
+            provider_ids=provider_ids,
             message_id=last.message_id,
             accepted=accepted,
             refused=refused,

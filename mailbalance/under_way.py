@@ -74,7 +74,7 @@ class UnderWay:
             ClosedError: It was, or it does.
         """
         why = self.closed
-        if not why and _exiting not in (None, threading.get_ident()):
+        if not why and _exiting is not None and _exiting != threading.get_ident():
             why = "the interpreter exits: nothing was sent"
         if why:
             self.came_back()
