@@ -25,7 +25,7 @@ _COPIED = ("mailbalance", "tests", "benchmarks", "docs", "pyproject.toml", "READ
 _PLUGINS = ("randomly", "xdist", "cov", "cacheprovider")
 
 #: Seconds after which a run is broken off.
-PATIENCE = 120
+PATIENCE = 600
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def test_a_saboteur_whose_text_has_gone_says_so():
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @each
 def test_a_saboteur_is_caught(saboteur, copy):
     found = caught(copy, saboteur)
@@ -51,7 +51,7 @@ def test_a_saboteur_is_caught(saboteur, copy):
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_library_itself_is_not_taken_for_a_saboteur(copy):
     found = ran(copy, all_tests(SABOTEURS.values()), first=False)
 
