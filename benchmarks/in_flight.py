@@ -96,22 +96,22 @@ def cases(url: str, level: int) -> list[Case]:
 
 def measure(size: Size) -> Iterator[Table]:
     """Measure one level after another."""
-    small = Size(min(size.rounds, 5), size.seconds, size.most)
+    full = size.rounds > 3
+    rounds = 5 if full else min(size.rounds, 2)
     at_eight: dict[str, float] = {}
     # The level that the others are held against comes first.
     for level in sorted(LEVELS, key=lambda each: each != 8):
         if size.most == 1 and level == 1:
             continue
-        each = 8 if small.rounds > 3 else 4
-        number = level * (each if size.most > 1 else 1)
+        each = (8 if full else 3) if size.most > 1 else 1
         with http_sink(delay=DELAY) as place:
             found = measured(
                 f"{level}",
                 f"{level} in flight",
                 cases(place.url, level),
                 base=BOTO,
-                size=Size(small.rounds, size.seconds, max(size.most, level)),
-                number=number,
+                size=Size(rounds, size.seconds, max(size.most, level)),
+                number=level * each,
             )
         yield _shown(found, level, at_eight)
 

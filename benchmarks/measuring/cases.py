@@ -91,7 +91,8 @@ class Running:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.case.name}: its process has ended")
+            code = self._process.wait(10)
+            raise RuntimeError(f"{self.case.name}: its process has ended with {code}")
         found: dict[str, Any] = json.loads(line)
         return found
 
