@@ -20,6 +20,8 @@ from mailbalance import (
 )
 from mailbalance.backend import Rate
 from mailbalance.events import Accepted, GaveUp
+from mailbalance.routing.choice import Ask, Fresh
+from mailbalance.routing.traffic import Traffic
 from tests.unit.test_many import Batching, letter, many, two
 
 __all__ = ["many"]
@@ -190,26 +192,22 @@ def test_a_forked_child_leaves_the_parents_threads_alone():
     assert len(list(results)) == 9
 
 
-def test_what_waits_out_a_pause_keeps_the_rate_of_requests(many):
-    mailtrap = limited(Batching("only"), Rate(20, 0.5, "requests"))
-    mailtrap.whole = [ThrottledError("slow down", retry_after=0.3, phase="reply")]
-    mailer = Mailer({mailtrap: 1})
-    times, keep = [], mailtrap.send_batch
+def test_what_waits_out_a_pause_goes_by_itself_as_a_request_of_its_own():
+    mailtrap, traffic = limited(Batching("only"), Rate(1, 10.0, "requests")), Traffic()
 
-    def send(message, envelope, *, timeout):
-        times.append(time.monotonic())
-        return MemoryBackend.send(mailtrap, message, envelope, timeout=timeout)
+    def ask():
+        return Ask("example.com", 1, 0.0, 60.0, together=("only",))
 
-    mailtrap.send = send
-    mailtrap.send_batch = lambda mails, **options: (
-        mailtrap.whole and times.append(time.monotonic()),
-        keep(mails, **options),
-    )[1]
+    gathered = traffic.choose([Fresh(mailtrap)], ask())
+    call = traffic.call(mailtrap, 0.0)
+    traffic.end(call, ThrottledError("slow down", retry_after=0.3, phase="reply"), 0.0)
+    alone = [traffic.choose([Fresh(mailtrap)], ask()) for _ in range(2)]
 
-    results = many(mailer, [letter(n, category="alone") for n in range(80)])
-
-    assert all(result.ok for result in results)
-    assert max(sum(a <= t < a + 0.45 for t in times) for a in times) <= 20
+    assert gathered.kind == "together"
+    assert [(each.kind, each.delay) for each in alone] == [
+        ("single", 10.0),
+        ("single", 20.0),
+    ]
 
 
 def test_a_sender_that_is_not_allowed_is_remembered_from_a_batch(many):
