@@ -25,3 +25,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+#: Seconds after which a proof is taken to hang; one that needs longer says so itself.
+_PATIENCE = {"proof": 600, "slow": 7200}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give proofs time on a busy machine; all other tests keep the limit of the project."""
+    for item in items:
+        for mark, seconds in _PATIENCE.items():
+            if item.get_closest_marker(mark) and not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(seconds))
