@@ -10,6 +10,7 @@ import logging
 import random
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 from tenacity.wait import wait_base
 
@@ -140,6 +141,11 @@ class Run:
 
     async def _all(self):
         await (self._many() if self.how == "many" else self._one_by_one())
+        # Attempts that a simulated fork cut off from their process end here too: closing
+        # waits for those of the process that it is in.
+        cut_off = [*chain(*self.mailer.under_way._detached.values())]
+        if cut_off:
+            await asyncio.wait(cut_off)
         await self.mailer.aclose()
         self.figures.virtual_seconds = self.loop.time()
 
