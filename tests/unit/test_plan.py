@@ -16,7 +16,7 @@ from mailbalance.errors import (
     UnknownOutcomeError,
 )
 from mailbalance.retry import RetryPolicy, wait_retry_after
-from mailbalance.routing import Route
+from mailbalance.routing import Route, Traffic
 
 ANA, BEN, CAT = "ana@example.com", "ben@example.com", "cat@example.com"
 
@@ -35,14 +35,18 @@ SES_SMTP = Door("ses-smtp", "aws")
 class Hand:
     """Drives a plan by hand, on a clock of its own."""
 
-    def __init__(self, *doors, recipients=(ANA,), **policy):
+    def __init__(self, *doors, recipients=(ANA,), record=None, together=(), **policy):
         policy.setdefault("wait", wait_retry_after(wait_fixed(2)))
         self.now = 0.0
+        self.traffic = Traffic()
         self.steps = plan(
             Route(doors, doors[0].name),
             recipients,
             RetryPolicy(**policy),
             clock=lambda: self.now,
+            record=record,
+            traffic=self.traffic,
+            together=together,
         )
         self.step = next(self.steps)
 
@@ -59,6 +63,11 @@ class Hand:
     @property
     def next(self):
         return self.step.backend.name, self.step.delay
+
+    @property
+    def under_way(self):
+        """How many tries hold a place at any backend."""
+        return sum(gate.in_flight for gate in self.traffic.state().gates.values())
 
 
 def test_the_first_try_goes_to_the_assigned_backend_at_once():
@@ -313,3 +322,46 @@ def test_a_plan_without_a_caller_makes_no_further_try():
         hand.answer(CallerGone(TransientError("refused")))
 
     assert len(caught.value.attempts) == 1
+
+
+def test_a_plan_whose_caller_left_between_two_tries_ends_with_what_is_known():
+    hand = Hand(SES, MAILTRAP)
+    hand.answer(TransientError("refused"))
+
+    with pytest.raises(TransientError) as caught:
+        hand.answer(CallerGone())
+
+    assert len(caught.value.attempts) == 1
+    assert hand.under_way == 0
+
+
+def test_a_plan_that_is_dropped_gives_its_place_back():
+    hand = Hand(SES, MAILTRAP)
+    before = hand.under_way
+
+    hand.steps.close()
+
+    assert (before, hand.under_way) == (1, 0)
+
+
+def test_each_attempt_is_written_down_as_soon_as_it_is_judged():
+    record = []
+    hand = Hand(SES, MAILTRAP, record=record)
+
+    hand.answer(TransientError("refused"), took=0.5)
+
+    assert [(each.backend, each.duration) for each in record] == [("ses", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("together", "found"), [({"ses"}, True), ({"mailtrap"}, False), ((), False)]
+)
+def test_only_the_first_try_may_go_with_others_and_only_by_the_backends_named(
+    together, found
+):
+    hand = Hand(SES, MAILTRAP, together=together)
+    first = hand.step.together
+
+    hand.answer(TransientError("refused"))
+
+    assert (first, hand.step.together) == (found, False)
