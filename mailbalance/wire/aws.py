@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
 from mailbalance.fork_lock import IMPORTING, ForkLock
 from mailbalance.secret import bare, hidden
+from mailbalance.wire import aws_unconfigured as unconfigured
 from mailbalance.wire.sigv4 import STRANGE, Keys
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ class AwsChain:
         """
         if self._endpoint is None:
             region = self.region()
+            if self._has_nothing_to_ask():
+                self._endpoint = unconfigured.endpoint(region)
+        if self._endpoint is None:
             with self._translated(), self._lock.held():
                 # Keys that cannot be used, so that making a client looks up none.
                 client = self._session().create_client(
@@ -123,6 +127,8 @@ class AwsChain:
 
     def ca_bundle(self) -> str | None:
         """Give the path in ``AWS_CA_BUNDLE`` or in the profile, if there is one."""
+        if self._has_nothing_to_ask():
+            return None
         with self._translated():
             found: str | None = self._session().get_config_variable("ca_bundle")
         return found
@@ -138,11 +144,7 @@ class AwsChain:
             return self._given
         with self._translated():
             known = self._known() or self._look_up()
-            frozen = known and known.get_frozen_credentials()
-        keys = (
-            Keys(frozen.access_key, frozen.secret_key, frozen.token) if frozen else None
-        )
-        del frozen  # its repr shows the secret
+            keys = known if isinstance(known, Keys) else _keys_of(known)
         if keys is None or not keys.access_key:
             raise self._unavailable(_NO_KEYS, "credentials")
         if not keys.can_be_sent:
@@ -193,10 +195,20 @@ class AwsChain:
         with self._lock.held():
             known = self._known()
             if known is None:
-                provider = self._session().get_component("credential_provider")
-                known = self._credentials = provider.load_credentials()
+                if self._has_nothing_to_ask():
+                    known = unconfigured.keys(self._environ)
+                if known is None:
+                    provider = self._session().get_component("credential_provider")
+                    known = provider.load_credentials()
+                self._credentials = known
                 self._process = os.getpid()
             return known
+
+    def _has_nothing_to_ask(self) -> bool:
+        """Whether botocore need not be imported to know what it would say."""
+        if self._profile is not None or self._made is not None:
+            return False
+        return unconfigured.nothing_to_ask(self._environ)
 
     def _session(self) -> Session:
         if self._made is None:
@@ -212,6 +224,14 @@ class AwsChain:
         return UnavailableError(
             detail, backend=self._backend, phase="credentials", code=code
         )
+
+
+def _keys_of(found: Any) -> Keys | None:
+    """Give what botocore's credentials hold just now; they may be renewed for that."""
+    frozen = found and found.get_frozen_credentials()
+    if not frozen:
+        return None
+    return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
 
 class _Translated:
