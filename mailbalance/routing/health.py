@@ -157,7 +157,8 @@ class Breaker:
             return self.open(answer, now)
         if self.state != "healthy":
             return self._end_of_rest(answer, kind, now) if began >= self.since else None
-        self._row = self._row + 1 if _was_no_answer(answer) else 0
+        unanswered = kind == "failed" and _was_no_answer(answer)
+        self._row = self._row + 1 if unanswered else 0
         self._count(kind, now)
         return self._judge(answer, now)
 
@@ -166,10 +167,7 @@ class Breaker:
 
         The way of almost every message, kept short: False means to call ``end``.
         """
-        if self.state != "healthy" or self._calls:
-            return False
-        self._row = 0
-        return True
+        return self.state == "healthy" and not self._calls
 
     def open(self, error: UnavailableError, now: float) -> HealthChanged | None:
         """Leave it alone at once, for the reason that the error gives."""

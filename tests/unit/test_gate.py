@@ -149,13 +149,15 @@ def test_a_pass_that_is_not_used_leaves_no_trace():
     assert (gate.in_flight, gate.budget.tokens) == (0, TOKENS)
 
 
-def test_a_pass_for_a_first_try_gives_no_tokens_back():
+def test_a_first_try_costs_no_tokens_and_gives_none_back():
     gate = gate_of(Door())
     taken(gate, repeated=True)
 
-    gate.undo(taken(gate))
+    given = taken(gate)
+    before = gate.budget.tokens
+    gate.undo(given)
 
-    assert gate.budget.tokens == TOKENS - RETRY_COST
+    assert (before, gate.budget.tokens) == (TOKENS - RETRY_COST,) * 2
 
 
 @pytest.mark.parametrize(
@@ -272,11 +274,17 @@ def test_a_probe_that_must_be_made_stays_one():
     assert taken(gate_of(Learning()), probing=True, probe="must").probe == "must"
 
 
-@pytest.mark.parametrize(
-    ("door", "probing"), [(Learning(), False), (Door(), True)], ids=["cannot", "no"]
-)
-def test_limits_are_asked_for_only_where_they_are_told(door, probing):
-    assert taken(gate_of(door), probing=probing).probe == "no"
+def test_limits_are_asked_for_only_where_they_are_told():
+    assert taken(gate_of(Door()), probing=True).probe == "no"
+
+
+def test_a_call_asks_for_no_limits():
+    gate = gate_of(Learning())
+    given = Pass(0, gate, 0.0, NOW, kind="call")
+
+    gate.take(given, 1)
+
+    assert given.probe == "no"
 
 
 def asked(gate, until):
@@ -346,3 +354,12 @@ def test_a_rate_of_the_account_is_one_for_all_its_backends():
     taken(one)
 
     assert used(other) == {"messages": 1}
+
+
+def test_a_rate_of_its_own_is_kept_by_each_backend_alone():
+    account, rate = aws(), Rate(5, 10.0)
+    one, other = gate_of(Door(rate), account), gate_of(Door(rate), account)
+
+    taken(one)
+
+    assert used(other) == {"messages": 0}

@@ -121,11 +121,13 @@ def test_failures_of_over_a_minute_ago_count_no_more():
     [
         RejectedError("no such user", code="550"),
         ThrottledError("slow down", code="429"),
+        ThrottledError("too many connections", phase="auth", code="535"),
         TransientError("cancelled by its caller", phase="cancelled"),
         ThrottledError("all connections in use", phase="pool"),
         TransientError("not enough time left", phase="mail", code="deadline"),
         UnavailableError("not verified", scope="sender"),
         UnavailableError("daily quota", scope="account"),
+        UnavailableError("monthly quota", scope="account", phase="auth"),
     ],
     ids=lambda answer: answer.detail,
 )
@@ -311,3 +313,248 @@ def test_no_text_of_the_provider_is_in_the_reason():
     error = UnavailableError("ana@example.com is not allowed", code="404", phase="x")
 
     assert "ana@" not in Watched().tell(error).reason
+
+
+@pytest.mark.parametrize(
+    "phase",
+    ["connect", "proxy", "tls", "greeting", "ehlo", "starttls", "auth", "credentials"],
+)
+def test_every_failure_on_the_way_to_a_host_is_one_of_the_row(phase):
+    failed = TransientError("no", phase=phase, code="421")
+
+    assert Watched().tell(*[failed] * ROW).state == "cooling"
+
+
+@pytest.mark.parametrize("phase", ["mail", "rcpt", "data", "body", "reply", ""])
+def test_a_host_that_answers_later_is_no_dead_one(phase):
+    assert Watched().tell(*[TransientError("no", phase=phase)] * ROW) is None
+
+
+@pytest.mark.parametrize("code", ["", "timeout", "closed", "ECONNRESET", "EPIPE"])
+def test_every_form_of_silence_after_a_message_is_one_of_the_row(code):
+    lost = UnknownOutcomeError("no reply", phase="reply", code=code)
+
+    assert Watched().tell(*[lost] * ROW).state == "cooling"
+
+
+@pytest.mark.parametrize("phase", ["tls", "starttls", "auth", "credentials"])
+def test_the_phase_of_an_error_tells_its_reason(phase):
+    change = Watched().tell(UnavailableError("no", phase=phase))
+
+    assert ("TLS" in change.reason) == ("tls" in phase)
+    assert ("credentials" in change.reason) == ("tls" not in phase)
+
+
+def test_a_refused_key_is_told_by_either_status():
+    reasons = {
+        Watched().tell(UnavailableError("no", phase="reply", code=code)).reason
+        for code in ("401", "403")
+    }
+
+    assert reasons == {"it refuses our credentials"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "reason", "rest"),
+    [
+        ("account", "the account's quota is used up, or it is paused", QUOTA),
+        ("sender", "this sender is not allowed there", MENDING),
+    ],
+)
+def test_an_account_and_a_sender_rest_for_reasons_of_their_own(scope, reason, rest):
+    change = Watched(scope).tell(UnavailableError("no", scope=scope, code="9"))
+
+    assert (change.scope, change.name) == (scope, "ses")
+    assert (change.reason, change.code, change.rest) == (reason, "9", rest)
+
+
+@pytest.mark.parametrize(
+    ("facts", "where"), [({"phase": "reply"}, " in reply"), ({}, "")]
+)
+def test_a_reason_tells_the_kind_of_error_and_where_it_was(facts, where):
+    change = Watched().tell(UnavailableError("no", **facts))
+
+    assert change.reason.endswith(f"configured (UnavailableError{where})")
+
+
+def test_a_probe_that_fails_tells_why_it_rests_again():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+    watched.wait(5.0)
+
+    change = watched.probe(BUSY)
+
+    assert change.reason == "it failed again: TransientError in reply"
+    assert (change.state, change.code, watched.breaker.code) == (
+        "cooling",
+        *["503"] * 2,
+    )
+
+
+def test_a_share_of_failures_is_told_without_a_code_when_the_last_was_none():
+    watched = Watched()
+
+    change = watched.tell(*[BUSY, CARRIED] * 10)
+
+    assert (change.state, change.code) == ("cooling", "")
+
+
+def test_the_share_is_taken_of_the_last_fifty_calls():
+    watched = Watched()
+
+    watched.tell(*[BUSY, *[CARRIED] * 4] * 20)
+
+    assert watched.breaker.failures == (10, 50)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(60, "cooling"), (60.5, "healthy")])
+def test_a_call_counts_for_a_minute(seconds, state):
+    watched = Watched()
+    watched.tell(*[BUSY] * 19, after=0)
+
+    watched.tell(BUSY, after=seconds)
+
+    assert watched.breaker.state == state
+
+
+def test_good_calls_are_not_counted_before_the_first_that_fails():
+    watched = Watched()
+    watched.tell(*[CARRIED] * 10)
+
+    watched.tell(BUSY, CARRIED, RejectedError("no"))
+
+    assert watched.breaker.failures == (1, 2)
+
+
+def test_a_failure_under_half_of_the_calls_does_not_open_it():
+    watched = Watched()
+
+    watched.tell(*[BUSY, CARRIED, CARRIED] * 20)
+
+    assert watched.breaker.state == "healthy"
+
+
+def test_what_is_due_is_told_while_it_rests_and_only_then():
+    watched = Watched()
+    due = [watched.breaker.due(watched.now)]
+    watched.tell(*[REFUSED] * ROW)
+    for _ in range(3):
+        due.append(watched.breaker.due(watched.now))
+        watched.wait(3.0)
+    watched.breaker.begin(watched.now)
+
+    assert due == [0, 5, 2, 0]
+    assert watched.breaker.due(0.0) == 0
+
+
+def test_the_first_probe_is_a_change_and_the_next_is_none():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+    watched.wait(5.0)
+
+    first = watched.breaker.begin(watched.now)
+    watched.tell(CARRIED, probe=True)
+
+    assert (first.state, first.rest) == ("probing", 0)
+    assert watched.breaker.begin(watched.now) is None
+
+
+def test_another_message_that_ends_does_not_give_the_probes_place_away():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+    watched.wait(5.0)
+    watched.breaker.begin(watched.now)
+
+    watched.tell(CARRIED)
+
+    assert watched.fit == "no"
+
+
+def test_a_probe_that_ends_without_a_word_gives_its_place_back():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+    watched.wait(5.0)
+
+    change = watched.probe(TransientError("cancelled", phase="cancelled"))
+
+    assert (change, watched.fit) == (None, "probe")
+
+
+def test_a_try_that_began_at_the_moment_of_the_change_counts():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+
+    for _ in range(PROVEN):
+        watched.tell(CARRIED, after=0)
+
+    assert watched.breaker.state == "healthy"
+
+
+def test_a_second_reason_in_a_rest_changes_nothing_and_after_it_begins_another():
+    watched = Watched()
+    watched.tell(UnavailableError("bad key", phase="auth"))
+    until = watched.breaker.until
+
+    second = watched.tell(UnavailableError("no TLS", phase="tls"))
+    before = watched.breaker.until
+    watched.wait(until - watched.now)
+    third = watched.tell(UnavailableError("no TLS", phase="tls"), after=0)
+
+    assert (second, before) == (None, until)
+    assert (third.state, watched.breaker.until) == ("cooling", until + MENDING)
+
+
+def test_a_failed_probe_after_one_that_went_well_needs_three_anew():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+    watched.wait(5.0)
+    watched.probe(CARRIED)
+    watched.probe(CARRIED)
+    watched.wait(watched.probe(REFUSED).rest)
+
+    changes = [watched.probe(CARRIED) for _ in range(PROVEN)]
+
+    assert [change and change.state for change in changes] == [None, None, "healthy"]
+
+
+def test_ten_minutes_to_the_second_are_not_yet_calm():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+    watched.wait(5.0)
+    for _ in range(PROVEN):
+        watched.probe(CARRIED)
+    watched.now = watched.breaker.since + CALM
+
+    assert watched.tell(*[REFUSED] * ROW, after=0).rest == 10.0
+
+
+def test_a_long_rest_is_no_time_of_good_health():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+
+    watched.wait(10 * CALM)
+
+    assert watched.probe(REFUSED).rest == 10.0
+
+
+def test_it_is_healthy_and_without_a_failure_from_the_start():
+    breaker = Watched().breaker
+
+    assert (breaker.state, breaker.reason, breaker.code) == ("healthy", "", "")
+    assert (breaker.since, breaker.until, breaker.failures) == (1000, 1000, (0, 0))
+
+
+def test_a_success_is_no_news_to_a_breaker_that_counts_nothing():
+    watched = Watched()
+    before = watched.breaker.carried()
+
+    watched.tell(BUSY)
+
+    assert (before, watched.breaker.carried()) == (True, False)
+
+
+def test_a_success_in_a_rest_is_news():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+
+    assert not watched.breaker.carried()
