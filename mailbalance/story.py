@@ -8,6 +8,7 @@ provider or error class.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from tenacity import Future, RetryCallState, Retrying
@@ -36,7 +37,7 @@ class Standing:
 
     backend: Backend
     tries: int = 0
-    not_before: float = 0.0
+    not_before: float = -inf
     out: bool = False
 
 
@@ -134,7 +135,7 @@ class Story:
         if getattr(error, "scope", None) == "account":
             account = standing.backend.account
             self._leave_out(lambda other: other.backend.account == account)
-        self.settled = all(each.out for each in self.standings) or not self.waiting
+        self.settled = not self.waiting
 
     def _leave_out(self, which: Callable[[Standing], bool]) -> None:
         for standing in self.standings:
@@ -157,7 +158,7 @@ class Story:
             if not standing.out
             and not (narrowed and not can_carry(standing.backend, self.waiting))
         ]
-        self.able.sort(key=lambda each: (each.tries > 0, each.not_before))
+        self.able.sort(key=lambda each: each.not_before)
         return self.traffic.choose(self.able, self._ask(now)) if self.able else None
 
     def _ask(
@@ -218,7 +219,7 @@ class Story:
         error.refused = {
             address: reply
             for address, reply in self.refused.items()
-            if not reply.temporary and address not in error.accepted
+            if not reply.temporary
         }
         if len(self.attempts) > 1:
             error.add_note(f"{len(self.attempts)} attempts: {_summary(self.attempts)}")

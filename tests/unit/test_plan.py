@@ -1,12 +1,12 @@
 """The order and the numbers of tries, by hand-driven plans."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pytest
 from tenacity import stop_after_attempt, stop_after_delay, wait_fixed
 
-from mailbalance.backend import Limits, Receipt, Refusal, Try
+from mailbalance.backend import Limits, Rate, Receipt, Refusal
 from mailbalance.delivery import CallerGone, plan
 from mailbalance.errors import (
     RejectedError,
@@ -21,11 +21,14 @@ from mailbalance.routing import Route, Traffic
 ANA, BEN, CAT = "ana@example.com", "ben@example.com", "cat@example.com"
 
 
+LIMITS = Limits(10**6, 50, source="none", checked=date(2026, 11, 23))
+
+
 @dataclass(frozen=True)
 class Door:
     name: str
     account: str
-    limits = Limits(10**6, 50, source="none", checked=date(2026, 11, 23))
+    limits: Limits = LIMITS
 
 
 SES, MAILTRAP = Door("ses", "aws"), Door("mailtrap", "mt")
@@ -35,15 +38,25 @@ SES_SMTP = Door("ses-smtp", "aws")
 class Hand:
     """Drives a plan by hand, on a clock of its own."""
 
-    def __init__(self, *doors, recipients=(ANA,), record=None, together=(), **policy):
+    def __init__(
+        self,
+        *doors,
+        recipients=(ANA,),
+        record=None,
+        traffic=None,
+        together=(),
+        able=None,
+        **policy,
+    ):
         policy.setdefault("wait", wait_retry_after(wait_fixed(2)))
         self.now = 0.0
-        self.traffic = Traffic()
+        self.traffic = traffic or Traffic()
         self.steps = plan(
             Route(doors, doors[0].name),
             recipients,
             RetryPolicy(**policy),
             clock=lambda: self.now,
+            can_carry=lambda door, _: able is None or door in able,
             record=record,
             traffic=self.traffic,
             together=together,
@@ -242,23 +255,34 @@ def test_an_unknown_after_a_partial_acceptance_names_the_accepted():
     assert caught.value.accepted == (ANA,)
 
 
+def deferring(*later, accepted=(ANA,)):
+    """Accept some, and ask to come again for the others."""
+    refused = dict.fromkeys(later, Refusal(450, "later"))
+    return Receipt("partial", "ses", accepted=accepted, refused=refused)
+
+
 def test_a_backend_that_cannot_send_to_some_only_is_passed_over():
-    route = Route((SES, MAILTRAP), "ses")
-    steps = plan(
-        route,
-        (ANA, BEN),
-        RetryPolicy(wait=wait_fixed(2)),
-        clock=lambda: 0.0,
-        can_carry=lambda backend, _: backend is SES,
-    )
-    next(steps)
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN), able={SES})
 
-    step = steps.send(
-        Receipt("partial", "ses", accepted=(ANA,), refused={BEN: Refusal(450, "later")})
-    )
+    hand.answer(deferring(BEN))
 
-    assert isinstance(step, Try)
-    assert (step.backend, step.delay) == (SES, 2.0)
+    assert hand.next == ("ses", 2.0)
+
+
+def test_a_backend_that_cannot_send_to_some_only_may_still_send_to_all():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN), able={SES})
+
+    hand.answer(TransientError("refused"))
+
+    assert hand.next == ("mailtrap", 0.0)
+
+
+def test_a_deferred_recipient_that_nobody_can_send_to_alone_is_refused():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN), able=set())
+
+    receipt = hand.answer(deferring(BEN))
+
+    assert (receipt.outcome, receipt.refused[BEN].code) == ("partial", 450)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(None, 2), (1, 2), (9, 9), (10**9, 600)])
@@ -365,3 +389,131 @@ def test_only_the_first_try_may_go_with_others_and_only_by_the_backends_named(
     hand.answer(TransientError("refused"))
 
     assert (first, hand.step.together) == (found, False)
+
+
+def test_a_message_with_room_nowhere_in_time_is_refused_before_any_try():
+    slow = Door("slow", "none", replace(LIMITS, rates=(Rate(1, 60.0),)))
+    traffic = Traffic()
+    Hand(slow, traffic=traffic)
+
+    with pytest.raises(ThrottledError, match="no backend has room") as caught:
+        Hand(slow, traffic=traffic)
+
+    assert caught.value.attempts == ()
+
+
+def test_a_backend_not_tried_yet_goes_before_one_whose_wait_is_over():
+    hand = Hand(SES, MAILTRAP, SES_SMTP)
+    hand.answer(TransientError("refused"))
+
+    hand.answer(TransientError("slow"), took=3.0)
+
+    assert hand.next == ("ses-smtp", 0.0)
+
+
+def test_of_backends_that_were_tried_the_one_whose_wait_ended_first_goes_first():
+    hand = Hand(SES, MAILTRAP, wait=Told([4.0, 1.0]))
+    hand.answer(TransientError("refused"))
+    hand.answer(TransientError("refused"))
+
+    assert hand.next == ("mailtrap", 1.0)
+
+
+def test_a_spent_quota_leaves_the_accounts_other_backend_untried():
+    hand = Hand(SES, SES_SMTP)
+
+    with pytest.raises(UnavailableError) as caught:
+        hand.answer(UnavailableError("daily quota", scope="account"))
+
+    assert len(caught.value.attempts) == 1
+
+
+def test_a_message_whose_every_recipient_is_refused_for_good_is_tried_no_more():
+    hand = Hand(SES, MAILTRAP)
+    refused = {ANA: Refusal(550, "no such user")}
+
+    with pytest.raises(TransientError) as caught:
+        hand.answer(TransientError("refused", refused=refused))
+
+    assert caught.value.refused == refused
+
+
+def test_an_error_names_those_refused_for_good_and_none_that_were_deferred():
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN, CAT))
+    final, later = Refusal(550, "no such user"), Refusal(450, "later")
+    refused = {BEN: final, CAT: later}
+    hand.answer(Receipt("partial", "ses", accepted=(ANA,), refused=refused))
+
+    with pytest.raises(UnknownOutcomeError) as caught:
+        hand.answer(UnknownOutcomeError("no reply"))
+
+    assert caught.value.refused == {BEN: final}
+
+
+def test_each_attempt_has_its_own_duration():
+    record = []
+    hand = Hand(SES, record=record)
+    hand.answer(TransientError("refused"), took=0.5)
+
+    hand.answer(TransientError("refused"), took=0.25)
+
+    assert [each.duration for each in record] == [0.5, 0.25]
+
+
+def test_an_error_after_one_try_has_no_note_of_tries():
+    with pytest.raises(RejectedError) as caught:
+        Hand(SES).answer(RejectedError("no"))
+
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_an_error_after_several_tries_sums_them_up():
+    hand = Hand(SES, MAILTRAP)
+    hand.answer(TransientError("busy", phase="reply", code="503"))
+
+    with pytest.raises(RejectedError) as caught:
+        hand.answer(RejectedError("no"))
+
+    assert caught.value.__notes__ == [
+        "2 attempts: ses not_accepted in reply (503); mailtrap not_accepted"
+    ]
+
+
+class Told:
+    """A strategy of tenacity that gives what it was made with, and notes who asked."""
+
+    def __init__(self, answers):
+        self.answers = iter(answers)
+        self.asked = []
+
+    def __call__(self, state):
+        failed = state.outcome.failed
+        came = state.outcome.exception() if failed else state.outcome.result()
+        self.asked.append((state.attempt_number, state.seconds_since_start, came))
+        return next(self.answers)
+
+
+def test_a_wait_is_asked_with_the_tries_of_its_backend_and_a_stop_with_all():
+    wait, stop = Told([0.0] * 3), Told([False] * 3)
+    hand = Hand(SES, MAILTRAP, recipients=(ANA, BEN), wait=wait, stop=stop)
+    refused, partial = TransientError("refused"), deferring(BEN)
+
+    hand.answer(refused, took=1.0)
+    hand.answer(partial, took=1.0)
+    hand.answer(refused, took=1.0)
+
+    assert wait.asked == [(1, 1.0, refused), (1, 2.0, partial), (2, 3.0, refused)]
+    assert stop.asked == [(1, 1.0, refused), (2, 2.0, None), (3, 3.0, refused)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [UnavailableError("bad key"), Receipt("accepted", "ses", accepted=(ANA,))],
+    ids=["out of use", "accepted"],
+)
+def test_no_wait_is_asked_for_where_nothing_comes_after_it(answer):
+    wait = Told([0.0])
+
+    Hand(SES, MAILTRAP, wait=wait).answer(answer)
+
+    assert wait.asked == []
