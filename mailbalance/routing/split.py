@@ -109,13 +109,10 @@ class Cycle:
     def __init__(self, parts: Sequence[int], random: Random) -> None:
         self._parts = tuple(parts)
         self._total = sum(parts)
-        self._restart()
-        for _ in range(random.randrange(min(self._total, START_SLOTS))):
-            self.pick()
-
-    def _restart(self) -> None:
         self._slot = 0
         self._turns = [0] * len(self._parts)
+        for _ in range(random.randrange(min(self._total, START_SLOTS))):
+            self.pick()
 
     def pick(self, size: int = 1) -> int:
         """Give the backend whose open turn ends first."""
@@ -130,8 +127,6 @@ class Cycle:
                 chosen, earliest = index, end
         self._turns[chosen] += 1
         self._slot += 1
-        if self._slot == total:
-            self._restart()
         return chosen
 
 

@@ -4,7 +4,7 @@ from fractions import Fraction
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailbalance.routing.split import by_messages, by_recipients
@@ -47,6 +47,52 @@ def test_more_backends_stay_within_two_messages_in_every_prefix(given_weights, s
     picks = [split.pick() for _ in range(300)]
 
     assert furthest(shares_of(given_weights), picks) < 2
+
+
+class First(Random):
+    """Chance that always takes the first, so that a split starts at its origin."""
+
+    def randrange(self, *_):
+        return 0
+
+
+@settings(max_examples=30)
+@given(given_weights=st.lists(weights, min_size=3, max_size=7))
+def test_from_the_origin_more_backends_stay_within_one_message(given_weights):
+    split = by_messages(given_weights, First())
+
+    picks = [split.pick() for _ in range(300)]
+
+    assert furthest(shares_of(given_weights), picks) < 1
+
+
+@pytest.mark.parametrize(
+    ("given_weights", "cycle"),
+    [([1, 1, 1], "abc"), ([2, 1, 1], "abac"), ([5, 3, 2], "abacababac")],
+)
+def test_the_cycle_of_more_backends_is_spread_out_and_repeats(given_weights, cycle):
+    split = by_messages([Fraction(weight) for weight in given_weights], First())
+
+    picks = "".join("abc"[split.pick()] for _ in range(3 * len(cycle)))
+
+    assert picks == 3 * cycle
+
+
+def test_sixty_to_forty_holds_for_messages_of_any_size():
+    split, random, sent = by_recipients([60, 40], Random(1)), Random(2), [0, 0]
+
+    for _ in range(1000):
+        size = random.randint(1, 30)
+        sent[split.pick(size)] += size
+
+    assert abs(sent[0] - 0.6 * sum(sent)) <= 30
+
+
+def test_a_message_of_no_size_given_counts_one():
+    one, other = (by_recipients([60, 40], Random(1)) for _ in range(2))
+
+    assert [one.pick() for _ in range(9)] == [other.pick(1) for _ in range(9)]
+    assert [one.pick(7) for _ in range(9)] == [other.pick(7) for _ in range(9)]
 
 
 @given(

@@ -487,9 +487,9 @@ class Told:
         self.asked = []
 
     def __call__(self, state):
-        failed = state.outcome.failed
-        came = state.outcome.exception() if failed else state.outcome.result()
-        self.asked.append((state.attempt_number, state.seconds_since_start, came))
+        came = state.outcome
+        came = ("failed", came.exception()) if came.failed else ("gave", came.result())
+        self.asked.append((state.attempt_number, state.seconds_since_start, *came))
         return next(self.answers)
 
 
@@ -502,8 +502,9 @@ def test_a_wait_is_asked_with_the_tries_of_its_backend_and_a_stop_with_all():
     hand.answer(partial, took=1.0)
     hand.answer(refused, took=1.0)
 
-    assert wait.asked == [(1, 1.0, refused), (1, 2.0, partial), (2, 3.0, refused)]
-    assert stop.asked == [(1, 1.0, refused), (2, 2.0, None), (3, 3.0, refused)]
+    first, third = (1, 1.0, "failed", refused), (3.0, "failed", refused)
+    assert wait.asked == [first, (1, 2.0, "gave", partial), (2, *third)]
+    assert stop.asked == [first, (2, 2.0, "gave", None), (3, *third)]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import os
 from fractions import Fraction
+from random import Random
 
 import pytest
 
 from mailbalance import ConfigError, Envelope, MemoryBackend, Message, MessageError
 from mailbalance.routing import Entry, Router
+from mailbalance.routing.split import by_messages, by_recipients
 
 
 class Picky(MemoryBackend):
@@ -200,3 +202,65 @@ def test_a_stand_in_acts_for_one_message_under_the_same_name_and_share():
 
     assert found.order[0] is stand_in
     assert router.shares()[0].assigned == 1
+
+
+def test_a_unit_that_nothing_is_counted_in_is_a_mistake():
+    with pytest.raises(ConfigError, match="'messages' or 'recipients'"):
+        Router([entry(MemoryBackend("a"), 1)], unit="bytes")
+
+
+@pytest.mark.parametrize(
+    ("unit", "split"), [("messages", by_messages), ("recipients", by_recipients)]
+)
+def test_the_picks_are_those_of_the_units_split(unit, split):
+    weights = {"a": 50, "b": 30, "c": 20}
+    entries = [entry(MemoryBackend(name), weight) for name, weight in weights.items()]
+    router = Router(entries, unit=unit, random=lambda: Random(7))
+    exact = split([Fraction(weight) for weight in weights.values()], Random(7))
+
+    picks = [route(router).assigned for _ in range(50)]
+
+    assert picks == ["abc"[exact.pick()] for _ in range(50)]
+
+
+@pytest.mark.parametrize(("unit", "counted"), [("messages", 1), ("recipients", 3)])
+def test_all_counts_are_in_the_routers_unit(unit, counted):
+    spare = entry(MemoryBackend("spare"), 0, backup=True)
+    router = Router([entry(Picky("a"), 1), spare], unit=unit)
+    three = [f"r{n}@example.com" for n in range(3)]
+
+    route(router, message("one", to=three))
+    route(router, message("two words", to=three))
+    route(router, message("one", to=three), via="a")
+    router.carried("a", 3)
+
+    first, second = router.shares()
+    assert (first.assigned, first.forced, first.carried) == (counted,) * 3
+    assert (second.assigned, second.forced, second.carried) == (0, counted, 0)
+
+
+def test_the_shares_tell_weights_and_what_they_amount_to():
+    router = Router(
+        [
+            entry(MemoryBackend("a"), 3),
+            entry(MemoryBackend("b"), 1),
+            entry(MemoryBackend("none"), 0),
+            entry(MemoryBackend("spare"), 9, backup=True),
+        ]
+    )
+
+    told = [(s.backend, s.weight, s.share, s.backup) for s in router.shares()]
+
+    assert told == [
+        ("a", 3, 0.75, False),
+        ("b", 1, 0.25, False),
+        ("none", 0, 0.0, False),
+        ("spare", 0, 0.0, True),
+    ]
+
+
+def test_a_message_that_is_pinned_is_forced():
+    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+
+    assert route(router, via="a").forced
+    assert not route(router).forced
