@@ -6,28 +6,33 @@ encoded; ``mailbalance.mime`` does that. URLs are never fetched.
 
 from __future__ import annotations
 
-import mimetypes
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Strict, model_validator
 
 from mailbalance.errors import MessageError
-from mailbalance.rules.file_rules import (
-    fault_in_content_id,
-    fault_in_content_type,
-    fault_in_filename,
-)
+from mailbalance.later import Later
 from mailbalance.value import Bytes, FaultsError, Text, Value
+
+if TYPE_CHECKING:
+    import mimetypes
+
+    from mailbalance.rules import file_rules
+else:
+    mimetypes = Later("mimetypes", globals())
+    file_rules = Later("mailbalance.rules.file_rules", globals())
 
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
-def _without(fault_in: Callable[[str], str | None]) -> AfterValidator:
+def _without(rule: str) -> AfterValidator:
+    """Refuse what a function of ``file_rules`` finds a fault in."""
+
     def check(value: str) -> str:
-        if (fault := fault_in(value)) is not None:
+        fault: str | None = getattr(file_rules, rule)(value)
+        if fault is not None:
             raise ValueError(fault)
         return value
 
@@ -56,10 +61,10 @@ class Attachment(Value):
     """
 
     content: Bytes
-    filename: Annotated[Text, _without(fault_in_filename)]
-    content_type: Annotated[Text, _without(fault_in_content_type)] = _UNKNOWN_TYPE
+    filename: Annotated[Text, _without("fault_in_filename")]
+    content_type: Annotated[Text, _without("fault_in_content_type")] = _UNKNOWN_TYPE
     inline: Annotated[bool, Strict()] = False
-    content_id: Annotated[Text, _without(fault_in_content_id)] | None = None
+    content_id: Annotated[Text, _without("fault_in_content_id")] | None = None
 
     if TYPE_CHECKING:
 
@@ -128,7 +133,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _id_from(filename: str) -> str:
-    if fault_in_content_id(filename) is not None:
+    if file_rules.fault_in_content_id(filename) is not None:
         fault = (
             "is missing, and the file name cannot stand in for it; give one of ASCII "
             'characters without spaces, and write <img src="cid:..."> with it'

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, PlainValidator
 
 from mailbalance.address import Address
 from mailbalance.attachment import Attachment
 from mailbalance.frozen import FrozenDict
-from mailbalance.mime import heading
-from mailbalance.rules import header_rules
-from mailbalance.rules.characters import fault_in_body, fault_in_line
+from mailbalance.later import Later
 from mailbalance.value import FaultsError, Text
+
+if TYPE_CHECKING:
+    from mailbalance.mime import heading
+    from mailbalance.rules import characters, header_rules
+else:
+    heading = Later("mailbalance.mime.heading", globals())
+    characters = Later("mailbalance.rules.characters", globals())
+    header_rules = Later("mailbalance.rules.header_rules", globals())
 
 #: Characters. Source: Mailtrap's API, field "category" (reference read 2026-11).
 _LONGEST_CATEGORY = 255
@@ -43,13 +49,13 @@ def _many_files(value: Any) -> Any:
 def _line(value: str) -> str:
     if value.isprintable():
         return value
-    if (fault := fault_in_line(value, tab=True)) is not None:
+    if (fault := characters.fault_in_line(value, tab=True)) is not None:
         raise ValueError(fault)
     return value
 
 
 def _body(value: str) -> str:
-    if not value.isascii() and (fault := fault_in_body(value)) is not None:
+    if not value.isascii() and (fault := characters.fault_in_body(value)) is not None:
         raise ValueError(fault)
     return value
 
@@ -57,7 +63,7 @@ def _body(value: str) -> str:
 def _category(value: str) -> str:
     if not value:
         raise ValueError("is empty; leave it out or give a value")
-    if (fault := fault_in_line(value)) is not None:
+    if (fault := characters.fault_in_line(value)) is not None:
         raise ValueError(fault)
     if len(value) > _LONGEST_CATEGORY:
         raise ValueError(f"has more than {_LONGEST_CATEGORY} characters; shorten it")
@@ -118,10 +124,10 @@ def _metadata(value: Any) -> FrozenDict[str, str]:
 def _fault_in_pair(name: Any, item: Any) -> str | None:
     if not isinstance(name, str) or not name:
         return "has no name; give each value a name that is text"
-    if fault := fault_in_line(name):
+    if fault := characters.fault_in_line(name):
         return f"has a name that {fault}"
     if isinstance(item, str):
-        return fault_in_line(item)
+        return characters.fault_in_line(item)
     if isinstance(item, (bool, int, float)):
         return None
     return "must be text, a number or True/False; convert it"

@@ -16,17 +16,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import AwareDatetime, model_validator
 
-from mailbalance import fields, mime
+from mailbalance import fields
 from mailbalance.address import Address
 from mailbalance.attachment import Attachment
 from mailbalance.envelope import Envelope
 from mailbalance.errors import MessageError
 from mailbalance.frozen import FrozenDict
+from mailbalance.later import Later
 from mailbalance.options import MailtrapOptions, Option, SesOptions
 from mailbalance.value import Bytes, FaultsError, Text, Value
 
 if TYPE_CHECKING:
     from email.message import Message as StdlibMessage
+
+    from mailbalance import mime
+else:
+    mime = Later("mailbalance.mime", globals())
 
 __all__ = ["Address", "Attachment", "Envelope", "Message", "Stamp"]
 
@@ -137,8 +142,8 @@ class Message(Value):
     metadata: fields.Metadata = FrozenDict()
     stream: Literal["transactional", "bulk"] | None = None
     key: Option | None = None
-    ses: SesOptions = SesOptions()
-    mailtrap: MailtrapOptions = MailtrapOptions()
+    ses: SesOptions = SesOptions.model_construct()  # the checks are not there yet
+    mailtrap: MailtrapOptions = MailtrapOptions.model_construct()
     message_id: fields.MessageId | None = None
     date: AwareDatetime | None = None
     raw: Bytes | None = None
@@ -236,7 +241,9 @@ class Message(Value):
         Raises:
             MessageError: When it is no message, or the result would be wrong.
         """
-        parsed = mime.parse(source)
+        from mailbalance.mime import reader
+
+        parsed = reader.parse(source)
         raw = parsed.raw
         if raw is not None:
             raw = _raw_after(parsed.fields, raw, parsed.unrepresented, overrides)
@@ -284,9 +291,7 @@ def _faults(message: Message) -> list[str]:
 
 def _stamp(message: Message) -> Stamp:
     token = os.urandom(16).hex()
-    domain = (
-        message.from_.domain if message.from_ is not None else "mailbalance.invalid"
-    )
+    domain = message.from_.domain if message.from_ else "mailbalance.invalid"
     moment = (
         datetime.fromtimestamp(int(time.time()), UTC)
         if message.date is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,8 +20,13 @@ from pydantic import (
 
 from mailbalance.address import check_email
 from mailbalance.frozen import FrozenDict
-from mailbalance.rules.characters import fault_in_body, fault_in_line
+from mailbalance.later import Later
 from mailbalance.value import FaultsError, Text, Value
+
+if TYPE_CHECKING:
+    from mailbalance.rules import characters
+else:
+    characters = Later("mailbalance.rules.characters", globals())
 
 #: How deep template data may nest; a loop in it would never end.
 _DEEPEST = 50
@@ -30,7 +35,7 @@ _DEEPEST = 50
 def _check_option(value: str) -> str:
     if not value:
         raise ValueError("is empty; leave it out or give a value")
-    if (fault := fault_in_line(value)) is not None:
+    if (fault := characters.fault_in_line(value)) is not None:
         raise ValueError(fault)
     return value
 
@@ -75,7 +80,7 @@ def _freeze(value: Any, place: str, depth: int, faults: list[tuple[str, str]]) -
 
 
 def _key(key: Any, place: str, faults: list[tuple[str, str]]) -> Any:
-    if not isinstance(key, str) or fault_in_body(key):
+    if not isinstance(key, str) or characters.fault_in_body(key):
         faults.append((place, "has a name that is not text (str)"))
     return key
 
@@ -87,7 +92,7 @@ def _step(key: Any, at: int) -> str:
 
 def _fault_in_scalar(value: Any) -> str | None:
     if isinstance(value, str):
-        return fault_in_body(value)
+        return characters.fault_in_body(value)
     if value is None or isinstance(value, (bool, int)):
         return None
     if isinstance(value, float):

@@ -11,7 +11,6 @@ may be a secret or somebody's mail.
 from __future__ import annotations
 
 import binascii
-import difflib
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
@@ -26,6 +25,13 @@ from pydantic import (
 )
 
 from mailbalance.errors import MessageError
+from mailbalance.fork_lock import IMPORTING
+from mailbalance.later import Later
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = Later("difflib", globals())
 
 #: A string that must be one already; pydantic would decode bytes otherwise.
 Text = Annotated[str, Strict()]
@@ -80,6 +86,8 @@ class Value(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
+        # What checks the fields is made at the first use, not at the import.
+        defer_build=True,
         extra="forbid",
         hide_input_in_errors=True,
         ser_json_bytes="base64",
@@ -103,6 +111,19 @@ class Value(BaseModel):
 
         def __delattr__(self, name: str) -> None:
             raise _frozen(self, name)
+
+    @classmethod
+    def model_rebuild(
+        cls, *, _parent_namespace_depth: int = 2, **options: Any
+    ) -> bool | None:
+        """Make what checks the fields, if it was not made yet; once for all threads.
+
+        A thread that came to it a little later must not find it half made, as it could
+        with pydantic before 2.14; and a fork must wait, for the child would for ever.
+        """
+        depth = _parent_namespace_depth + (_parent_namespace_depth > 0)  # this frame
+        with IMPORTING:
+            return super().model_rebuild(_parent_namespace_depth=depth, **options)
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:

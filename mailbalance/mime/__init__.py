@@ -6,16 +6,13 @@ knowledge, and ``mailbalance.message``, which stands above.
 
 from mailbalance.mime.dates import date_value
 from mailbalance.mime.folding import address, address_list, encode_header_value, prepend
-from mailbalance.mime.reader import Parsed, parse
 from mailbalance.mime.writer import render, rough_size, upper_size
 
 __all__ = [
-    "Parsed",
     "address",
     "address_list",
     "date_value",
     "encode_header_value",
-    "parse",
     "prepend",
     "render",
     "rough_size",

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from mailbalance.address import Address, fault_in
+from mailbalance.address import Address
 from mailbalance.mime import address_lists, control_headers
 from mailbalance.mime.dates import read_date
 from mailbalance.mime.structure import Part
-from mailbalance.rules import encoded_words, header_rules
+from mailbalance.rules import address_rules, encoded_words, header_rules
 
 _LISTS = {"to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "reply_to"}
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -104,7 +104,7 @@ def header_fault(name: str, value: str) -> str | None:
     """Say why a message cannot carry this extra header, or ``None`` when it can."""
     fault = header_rules.fault_in_name(name) or header_rules.fault_in_value(name, value)
     if fault is None and header_rules.holds_addresses(name):
-        return fault_in(value)
+        return address_rules.fault_in(value)
     return fault
 
 

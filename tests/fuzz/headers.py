@@ -93,7 +93,7 @@ ADDRESS = Target(
         many(64, b"a") + b"@" + many(63, b"b") + b".net",
     ),
     Saboteur(
-        "mailbalance.address:fault_in_line",
+        "mailbalance.rules.address_rules:fault_in_line",
         lambda sound: lambda value: sound(re.sub("[\x01-\x08]", "", value)),
         b"a\x07b <a@b.c>",
     ),

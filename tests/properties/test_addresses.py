@@ -3,11 +3,11 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailbalance import address as grammar
 from mailbalance import mime
 from mailbalance.errors import MessageError
 from mailbalance.message import Address
 from mailbalance.mime import address_lists
+from mailbalance.rules import address_rules as grammar
 from tests.properties.mails import addresses
 
 

@@ -1,0 +1,54 @@
+"""What is loaded or made at its first use, whoever comes first."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mailbalance.later import Later
+
+#: Sixteen threads make the first message of the process at the same moment.
+RACE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from mailbalance import Attachment, Message
+gate, made, failed = threading.Barrier(16), [], []
+def make():
+    gate.wait()
+    try:
+        made.append(Message(
+            from_="a@example.com", to="Ana <b@example.com>", text="x",
+            attachments=[Attachment(content=b"x", filename="a.txt")],
+            ses={"configuration_set": "s"}, headers={"X-A": "b"}, metadata={"a": "b"},
+        ))
+    except BaseException as error:
+        failed.append(error)
+threads = [threading.Thread(target=make) for _ in range(16)]
+for each in threads: each.start()
+for each in threads: each.join()
+assert not failed, failed
+assert len({m.model_dump_json() for m in made}) == 1, made
+"""
+
+
+def test_a_module_is_loaded_when_something_of_it_is_asked_for():
+    place = {}
+    standing_in = place["json"] = Later("json", place)
+
+    assert standing_in.dumps([1]) == "[1]"
+    assert place["json"] is sys.modules["json"]
+
+
+def test_a_module_is_known_by_the_last_part_of_its_name():
+    place = {}
+
+    assert Later("os.path", place).join("a", "b") == place["path"].join("a", "b")
+
+
+def test_a_name_that_a_module_lacks_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'json' has no attribute 'dump5'"):
+        _ = Later("json", {}).dump5
+
+
+def test_threads_that_make_the_first_message_together_all_get_theirs():
+    subprocess.run([sys.executable, "-c", RACE], check=True)
