@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 Mail: TypeAlias = "tuple[Message, Envelope]"
 
 
+class ApartError(Exception):
+    """A call for several messages was refused as such: each must go alone.
+
+    Nothing was accepted. One of them may be wrong, or none may go with others.
+
+    Args:
+        why: What the provider said.
+        for_good: Whether the next call would be refused like this one.
+    """
+
+    def __init__(self, why: str, *, for_good: bool = False) -> None:
+        super().__init__(why)
+        self.for_good = for_good
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """How much goes in one go.
@@ -55,6 +70,7 @@ class Batching(Protocol):
 
         Raises:
             DeliveryError: What came of every one of them.
+            ApartError: Nothing did, and each must go alone.
         """
         ...
 

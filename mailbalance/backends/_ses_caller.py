@@ -64,7 +64,7 @@ class SesCaller:
     def __init__(
         self, backend: str, aws: AwsChain, new_wire: Callable[[], HttpWire]
     ) -> None:
-        self._backend = backend
+        self.backend = backend
         self._aws = aws
         self._new_wire = new_wire
         self._lock = ForkLock()
@@ -147,5 +147,5 @@ class SesCaller:
         base = self._aws.endpoint()
         problem = _http.plaintext_problem(base, "the endpoint for SES")
         if problem is not None:
-            raise UnavailableError(problem, backend=self._backend, phase="connect")
+            raise UnavailableError(problem, backend=self.backend, phase="connect")
         return Door(base, self._aws.region(), self._new_wire())

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mailbalance.backends._http import Rule, Verdict, judge
 from mailbalance.errors import (
@@ -23,6 +25,11 @@ from mailbalance.errors import (
     UnsuitableError,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailbalance.message import Envelope, Message
+
 #: Codes after which the keys may be fetched anew, once.
 EXPIRED = frozenset(
     {
@@ -30,6 +37,15 @@ EXPIRED = frozenset(
         "ExpiredTokenException",
         "InvalidClientTokenId",
         "UnrecognizedClientException",
+    }
+)
+
+#: HTTP statuses of codes that are not 400.
+HTTP_STATUS: Mapping[str, int] = MappingProxyType(
+    {
+        "NotFoundException": 404,
+        "TooManyRequestsException": 429,
+        "ServiceUnavailable": 503,
     }
 )
 
@@ -119,6 +135,14 @@ class Facts:
     sender: str
     recipients: tuple[str, ...]
     named: bool
+
+    @classmethod
+    def of(cls, message: Message, envelope: Envelope) -> Facts:
+        """Read them off a message and its envelope."""
+        ses = message.ses
+        names = ses.template_name, ses.template_arn, ses.configuration_set, ses.tenant
+        named = any((*names, ses.contact_list))
+        return cls(envelope.sender, envelope.recipients, named)
 
 
 def classify(status: int, code: str, text: str, facts: Facts) -> Verdict:

@@ -36,16 +36,10 @@ def receipt(
 ) -> Receipt:
     """Judge a reply: only 200 with a MessageId is a success (botocore takes less)."""
     if response.status >= 300:
-        raise _error(backend, response, message, envelope, keys)
+        raise failure(backend, response, message, envelope, keys)
     provider_id = _id(response.body)
     if response.status != 200 or not isinstance(provider_id, str) or not provider_id:
-        raise UnknownOutcomeError(
-            f"SES said {response.status}, which is no 200 with a MessageId",
-            likely="accepted",
-            backend=backend,
-            phase="reply",
-            code=str(response.status),
-        )
+        raise without_id(backend, response.status)
     return Receipt(
         "accepted",
         backend,
@@ -63,17 +57,16 @@ def _id(body: bytes) -> object:
     return reply.get("MessageId") if isinstance(reply, dict) else None
 
 
-def _error(
+def failure(
     backend: str,
     response: HttpResponse,
     message: Message,
     envelope: Envelope,
     keys: Keys,
 ) -> DeliveryError:
+    """Make the error that a refusal amounts to."""
     code, text = said(response, keys)
-    ses = message.ses
-    named = ses.template_name, ses.template_arn, ses.configuration_set, ses.tenant
-    facts = Facts(envelope.sender, envelope.recipients, any((*named, ses.contact_list)))
+    facts = Facts.of(message, envelope)
     verdict = classify(response.status, code, text, facts)
     skew = _answers.clock_skew(response.headers, datetime.now(UTC))
     if "clock" in verdict.hint and skew is not None:
@@ -84,6 +77,17 @@ def _error(
         backend=backend,
         code=code or str(response.status),
         text=text,
+    )
+
+
+def without_id(backend: str, status: int) -> UnknownOutcomeError:
+    """Make the error for a success that came without the id that makes it one."""
+    return UnknownOutcomeError(
+        f"SES said {status}, which is no 200 with a MessageId",
+        likely="accepted",
+        backend=backend,
+        phase="reply",
+        code=str(status),
     )
 
 

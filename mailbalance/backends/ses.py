@@ -8,13 +8,14 @@ Source: Amazon SES API v2 reference, SendEmail (2026-11).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from mailbalance.backend import Limits, Rate, Receipt
 from mailbalance.backends import _http, _json
 from mailbalance.backends._pace import read_pace
 from mailbalance.backends._ses_account import PATH, account_rates
+from mailbalance.backends._ses_batching import SesBulk
+from mailbalance.backends._ses_bulk import LOAD
 from mailbalance.backends._ses_caller import Call, SesCaller
 from mailbalance.backends._ses_limits import LIMITS, reason_against
 from mailbalance.backends._ses_reply import receipt
@@ -29,6 +30,10 @@ from mailbalance.wire.http.pools import CONNECTIONS
 from mailbalance.wire.sigv4 import Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from mailbalance.backend import Answer
+    from mailbalance.batch import Mail
     from mailbalance.config import BackendSettings
     from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
@@ -109,6 +114,7 @@ class SesBackend:
             environ=environ,
         )
         self._caller = SesCaller(name, self._aws, self._new_wire)
+        self._bulk = SesBulk(self._caller, configuration_set)
         self._limits = self._pace.over(LIMITS)
 
     @classmethod
@@ -214,6 +220,27 @@ class SesBackend:
     ) -> Receipt:
         """Make one attempt; see ``Backend.asend``."""
         return await self._caller.aask(self._call(message, envelope), timeout)
+
+    #: How much one bulk call takes.
+    load = LOAD
+
+    def lane(self, message: Message) -> Hashable | None:
+        """Let messages of one stored template go together; all others go alone."""
+        return self._bulk.lane(message)
+
+    def send_batch(self, mails: Sequence[Mail], *, timeout: float) -> Sequence[Answer]:
+        """Make one attempt for each message in one call; see ``Batching.send_batch``."""
+        if len(mails) == 1:
+            return [self.send(*mails[0], timeout=timeout)]
+        return self._bulk.ask(mails, timeout)
+
+    async def asend_batch(
+        self, mails: Sequence[Mail], *, timeout: float
+    ) -> Sequence[Answer]:
+        """Make one attempt for each message in one call; see ``Batching.asend_batch``."""
+        if len(mails) == 1:
+            return [await self.asend(*mails[0], timeout=timeout)]
+        return await self._bulk.aask(mails, timeout)
 
     def probe(self, *, timeout: float) -> tuple[Rate, ...]:
         """Ask SES about the account (GetAccount); see ``Probing.probe``."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from mailbalance.backend import Receipt, Try
-from mailbalance.batch import Batching
+from mailbalance.batch import ApartError, Batching
 from mailbalance.bulk.lanes import Member
 from mailbalance.bulk.result import Result
 from mailbalance.errors import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: by itself, once for each key.
 Begun: TypeAlias = "Member | Result | Message"
 #: What came of a call: an answer to each message, or one to all of them.
-Found: TypeAlias = "Sequence[Answer] | DeliveryError | MessageError"
+Found: TypeAlias = "Sequence[Answer] | DeliveryError | MessageError | ApartError"
 
 
 class Handling:
@@ -119,7 +119,7 @@ class Handling:
         Health and limits learn as from one try, by what says most of the backend.
         """
         traffic, now = self.mailer.traffic, self.mailer.timing.clock()
-        if isinstance(found, MessageError):  # one of them is wrong: each goes alone
+        if isinstance(found, MessageError | ApartError):  # each goes alone
             traffic.undo(given)
             return [None] * len(batch.members)
         if isinstance(found, DeliveryError):

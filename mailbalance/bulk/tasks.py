@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.batch import ApartError
 from mailbalance.bulk.handling import Handling
 from mailbalance.bulk.lanes import LINGER, Lanes
 from mailbalance.bulk.order import Held, Order
@@ -225,7 +226,7 @@ class Sending:
             found = call.result()
         except asyncio.CancelledError:
             found = TransientError("cancelled by its caller", phase="cancelled")
-        except (DeliveryError, MessageError) as error:
+        except (DeliveryError, MessageError, ApartError) as error:
             found = error
         except BaseException:
             self._mailer.traffic.undo(given)

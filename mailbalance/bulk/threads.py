@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mailbalance.batch import ApartError
 from mailbalance.bulk.handling import Handling
 from mailbalance.bulk.lanes import LINGER, Lanes
 from mailbalance.bulk.order import Held, Order
@@ -232,7 +233,7 @@ class _Sending:
                     self._mailer.timing.sleep(given.delay)
                 timeout = batch.timeout - given.delay
                 found = batch.batching.send_batch(batch.mails, timeout=timeout)
-            except (DeliveryError, MessageError) as error:
+            except (DeliveryError, MessageError, ApartError) as error:
                 found = error
             except BaseException:
                 self._mailer.traffic.undo(given)

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.backends._ses_errors import HTTP_STATUS
 from mailbalance.default import default_mailer
 from mailbalance.dropin import local_answers
 from mailbalance.dropin.bulk import send_many
@@ -23,7 +24,7 @@ from mailbalance.dropin.replies import refusal
 from mailbalance.dropin.single import send_one, send_unread
 from mailbalance.dropin.stand_ins import uses_ses
 from mailbalance.dropin.templates import templates_for
-from mailbalance.dropin.words import BULK, HTTP_STATUS
+from mailbalance.dropin.words import BULK
 from mailbalance.errors import MessageError
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as aws
 
+from mailbalance.backends._ses_errors import HTTP_STATUS
 from mailbalance.dropin.errors import UnknownSendError
 from mailbalance.dropin.replies import refusal
-from mailbalance.dropin.words import HTTP_STATUS, WORDS
+from mailbalance.dropin.words import WORDS
 from mailbalance.errors import (
     DeliveryError,
     MessageError,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from botocore import exceptions as aws
 
 from mailbalance.backends import _answers, _http
-from mailbalance.backends._ses_errors import Facts, classify
-from mailbalance.dropin.words import HTTP_STATUS, SYNONYMS, WORDS
+from mailbalance.backends._ses_errors import HTTP_STATUS, Facts, classify
+from mailbalance.dropin.words import SYNONYMS, WORDS
 from mailbalance.errors import (
     DeliveryError,
     TransientError,
@@ -123,9 +123,7 @@ def _judged(
     envelope: Envelope,
     backend: str,
 ) -> DeliveryError:
-    ses = message.ses
-    named = ses.template_name, ses.template_arn, ses.configuration_set, ses.tenant
-    facts = Facts(envelope.sender, envelope.recipients, any((*named, ses.contact_list)))
+    facts = Facts.of(message, envelope)
     verdict = classify(status, SYNONYMS.get(code, code), text, facts)
     low = {name.lower(): value for name, value in headers.items()}
     return _http.failure(

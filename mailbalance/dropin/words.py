@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mailbalance.backends._ses_bulk import CODES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -98,20 +100,7 @@ V2 = Words(
     spent="LimitExceededException",
     paused="SendingPausedException",
     statuses=MappingProxyType(
-        {
-            "MessageRejected": "MESSAGE_REJECTED",
-            "MailFromDomainNotVerifiedException": "MAIL_FROM_DOMAIN_NOT_VERIFIED",
-            "ConfigurationSetDoesNotExist": "CONFIGURATION_SET_NOT_FOUND",
-            "NotFoundException": "TEMPLATE_NOT_FOUND",
-            "AccountSuspendedException": "ACCOUNT_SUSPENDED",
-            "TooManyRequestsException": "ACCOUNT_THROTTLED",
-            "LimitExceededException": "ACCOUNT_DAILY_QUOTA_EXCEEDED",
-            "SendingPausedException": "ACCOUNT_SENDING_PAUSED",
-            "ConfigurationSetSendingPausedException": "CONFIGURATION_SET_SENDING_PAUSED",
-            "BadRequestException": "INVALID_PARAMETER",
-            "ServiceUnavailable": "TRANSIENT_FAILURE",
-            "": "FAILED",
-        }
+        {code: status for status, code in CODES.items()} | {"": "FAILED"}
     ),
 )
 
@@ -119,15 +108,6 @@ WORDS: Mapping[str, Words] = MappingProxyType({"ses": V1, "sesv2": V2})
 
 #: Operations with entries, each a message. ``SendRawEmail`` has Destinations too.
 BULK = frozenset({"SendBulkTemplatedEmail", "SendBulkEmail"})
-
-#: HTTP statuses of codes that are not 400.
-HTTP_STATUS: Mapping[str, int] = MappingProxyType(
-    {
-        "NotFoundException": 404,
-        "TooManyRequestsException": 429,
-        "ServiceUnavailable": 503,
-    }
-)
 
 #: Codes that the tables of the v2 backend know by another name.
 SYNONYMS: Mapping[str, str] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""The SES door: SendEmail and GetAccount of its v2 API over HTTP.
+"""The SES door: SendEmail, SendBulkEmail and GetAccount of its v2 API over HTTP.
 
 What lives here: paths, errors and replies in SES's form. What must not: the signature
 check (``signature``), the checks of a message (``ses_rules``), sockets.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.sandbox import ses_bulk as bulk
 from mailbalance.sandbox import ses_rules as rules
 from mailbalance.sandbox import signature
 from mailbalance.sandbox.header_addresses import address_in, mailboxes_in
@@ -76,7 +77,7 @@ class SesAccount:
 
 
 class SesDoor:
-    """``POST /v2/email/outbound-emails`` and ``GET /v2/email/account``."""
+    """``POST /v2/email/outbound-(bulk-)emails`` and ``GET /v2/email/account``."""
 
     name: Door = "ses"
     #: A message of the largest size, in base64, with the JSON around it.
@@ -100,7 +101,9 @@ class SesDoor:
             return _error(refusal.code, refusal.text)
         match call.method, call.path:
             case "POST", "/v2/email/outbound-emails":
-                return self._send_email(call)
+                return self._requested(call, self._send_email)
+            case "POST", "/v2/email/outbound-bulk-emails":
+                return self._requested(call, self._send_bulk_email)
             case "GET", "/v2/email/account":
                 return self._account()
             case "POST", "/":
@@ -120,7 +123,7 @@ class SesDoor:
         wait = ("retry-after", f"{fault.retry_after:g}")
         return Answer(answer.status, answer.body, (*answer.headers, wait))
 
-    def _send_email(self, call: Call) -> Answer:
+    def _requested(self, call: Call, act: Callable[[Json, Call], Answer]) -> Answer:
         try:
             request = json.loads(call.body)
         except (ValueError, RecursionError):
@@ -128,23 +131,43 @@ class SesDoor:
         if not isinstance(request, dict):
             return _error("SerializationException", "The request is not an object.")
         try:
-            if found := rules.problem(request, len(call.body), MAX_MESSAGE):
-                return _error(found.code, found.text)
-            arrival = self._arrival(request, call)
+            return act(request, call)
         except (AttributeError, KeyError, TypeError):
             return _error("SerializationException", "A field has the wrong type.")
+
+    def _send_email(self, request: Json, call: Call) -> Answer:
+        found = self._judged(request, call.body, call.path)
+        if isinstance(found, rules.Problem):
+            return _error(found.code, found.text)
+        return _reply({"MessageId": found.provider_ids[0]}, found)
+
+    def _send_bulk_email(self, request: Json, call: Call) -> Answer:
+        if problem := bulk.problem(request):
+            return _error(problem.code, problem.text)
+        entries = [
+            self._judged(entry, as_json(entry), call.path)
+            for entry in bulk.entries(request)
+        ]
+        accepted = [entry for entry in entries if isinstance(entry, Arrival)]
+        return _reply(bulk.reply(entries), *accepted)
+
+    def _judged(self, request: Json, body: bytes, path: str) -> Arrival | rules.Problem:
+        """Judge what SendEmail takes, or one entry of a bulk call in that form."""
+        if found := rules.problem(request, len(body), MAX_MESSAGE):
+            return found
+        arrival = self._arrival(request, body, path)
         if refusal := self._identity_problem(arrival.sender):
-            return _error("MessageRejected", refusal)
+            return rules.Problem(refusal, "MessageRejected")
         # those of a raw message stood in its header until now
         faults = map(rules.address_fault, (arrival.sender, *arrival.recipients))
         if fault := next(filter(None, faults), None):
-            return _error("BadRequestException", fault)
+            return rules.Problem(fault)
         if not arrival.recipients or len(arrival.recipients) > rules.MAX_RECIPIENTS:
-            return _error("MessageRejected", "Recipient count must be from 1 to 50.")
-        message_id = arrival.provider_ids[0]
-        return _reply({"MessageId": message_id}, arrival)
+            text = "Recipient count must be from 1 to 50."
+            return rules.Problem(text, "MessageRejected")
+        return arrival
 
-    def _arrival(self, request: Json, call: Call) -> Arrival:
+    def _arrival(self, request: Json, body: bytes, path: str) -> Arrival:
         content, tags = request["Content"], request.get("EmailTags") or ()
         variables = {tag["Name"]: tag["Value"] for tag in tags}
         sender = request.get("FromEmailAddress") or ""
@@ -161,10 +184,10 @@ class SesDoor:
         return Arrival(
             sender=address_in(sender),
             recipients=tuple(dict.fromkeys(map(address_in, recipients))),
-            raw=call.body,
+            raw=body,
             provider_ids=(message_id(),),
             identity=identity,
-            path=call.path,
+            path=path,
         )
 
     def _identity_problem(self, sender: str) -> str | None:
