@@ -21,6 +21,7 @@ PLAN: dict[str, tuple[str, ...]] = {
     ),
     "mailbalance.backends._ses_reply": ("tests/unit/test_ses_replies.py",),
     "mailbalance.backends._mailtrap_reply": (
+        "tests/unit/test_mailtrap_replies.py",
         "tests/unit/test_mailtrap.py",
         "tests/unit/test_mailtrap_batch.py",
     ),

@@ -56,6 +56,19 @@ def test_200_with_an_id_is_accepted():
 @pytest.mark.parametrize(
     "body",
     [
+        b'{"MessageId":"a-1"}',
+        b'{ "MessageId" : "a-1" }',
+        b'{"MessageId": "\\u0061-1"}',
+        b'{"RequestId": "x", "MessageId": "a-1"}',
+    ],
+)
+def test_an_id_is_found_in_json_of_any_form(body):
+    assert judged(HttpResponse(200, {}, body)).provider_ids == ("a-1",)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         b"",
         b"{}",
         b"[]",
@@ -162,6 +175,7 @@ DENIED = "User `arn:aws:iam::1:user/u' is not authorized to perform `ses:SendEma
         ),
         (403, "OptInRequired", "", UnavailableError, "account"),
         (403, "", "<html>Forbidden</html>", UnavailableError, "backend"),
+        (300, "", "", UnavailableError, "backend"),
         (301, "", "", UnavailableError, "backend"),
         (404, "", "", UnavailableError, "backend"),
         (405, "", "", UnavailableError, "backend"),
@@ -230,6 +244,22 @@ def test_a_clock_that_is_off_is_said_with_its_error():
     found = error(403, "SignatureDoesNotMatch", text, headers={"date": server})
 
     assert re.search(r"set this machine's clock: it is \+120[01] s off", found.detail)
+
+
+@pytest.mark.parametrize(
+    ("code", "headers"),
+    [
+        ("SignatureDoesNotMatch", {}),
+        ("MessageRejected", {"date": "Mon, 23 Nov 2026 12:00:00 GMT"}),
+    ],
+    ids=["no clock to compare", "nothing to do with clocks"],
+)
+def test_a_clock_is_mentioned_only_where_it_is_known_to_matter(code, headers):
+    assert " s off" not in error(403, code, headers=headers).detail
+
+
+def test_a_code_without_an_end_is_cut():
+    assert error(400, "x" * 5000).code == "x" * 100
 
 
 def test_how_long_to_wait_is_passed_on():
