@@ -37,6 +37,6 @@ PLAN: dict[str, tuple[str, ...]] = {
     "mailbalance.routing.health": ("tests/unit/test_health.py", *_TRAFFIC),
     "mailbalance.routing.limits": ("tests/unit/test_limits.py", *_TRAFFIC),
     "mailbalance.routing.gate": ("tests/unit/test_gate.py", *_TRAFFIC),
-    "mailbalance.routing.state": _TRAFFIC,
+    "mailbalance.routing.state": ("tests/unit/test_state.py", *_TRAFFIC),
     "mailbalance.routing.traffic": _TRAFFIC,
 }
