@@ -465,7 +465,7 @@ def test_another_message_that_ends_does_not_give_the_probes_place_away():
     watched.wait(5.0)
     watched.breaker.begin(watched.now)
 
-    watched.tell(CARRIED)
+    watched.breaker.end(CARRIED, began=watched.now, now=watched.now)
 
     assert watched.fit == "no"
 
@@ -517,15 +517,16 @@ def test_a_failed_probe_after_one_that_went_well_needs_three_anew():
     assert [change and change.state for change in changes] == [None, None, "healthy"]
 
 
-def test_ten_minutes_to_the_second_are_not_yet_calm():
+@pytest.mark.parametrize(("seconds", "rest"), [(600, 10), (600.5, 5)])
+def test_ten_minutes_to_the_second_are_not_yet_calm(seconds, rest):
     watched = Watched()
     watched.tell(*[REFUSED] * ROW)
     watched.wait(5.0)
     for _ in range(PROVEN):
         watched.probe(CARRIED)
-    watched.now = watched.breaker.since + CALM
+    watched.now = watched.breaker.since + seconds
 
-    assert watched.tell(*[REFUSED] * ROW, after=0).rest == 10.0
+    assert watched.tell(*[REFUSED] * ROW, after=0).rest == rest
 
 
 def test_a_long_rest_is_no_time_of_good_health():
@@ -558,3 +559,54 @@ def test_a_success_in_a_rest_is_news():
     watched.tell(*[REFUSED] * ROW)
 
     assert not watched.breaker.carried()
+
+
+@pytest.mark.parametrize(
+    ("scope", "answer"),
+    [
+        ("backend", TransientError("left", phase="cancelled")),
+        ("backend", ThrottledError("all connections in use", phase="pool")),
+        ("backend", TransientError("no time left", phase="mail", code="deadline")),
+        ("account", RejectedError("no such user")),
+        ("account", BUSY),
+        ("sender", UnavailableError("bad key")),
+    ],
+    ids=lambda value: getattr(value, "detail", value),
+)
+def test_what_says_nothing_of_it_is_no_proof_that_it_is_well(scope, answer):
+    watched = Watched(scope)
+    watched.tell(UnavailableError("no", scope=scope))
+    watched.wait(3600.0)
+
+    told = [watched.probe(answer) for _ in range(PROVEN)]
+
+    assert told == [None] * PROVEN
+    assert watched.breaker.state == "probing"
+
+
+def test_what_was_counted_before_a_rest_is_forgotten_after_it():
+    watched = Watched()
+    watched.tell(*[REFUSED] * ROW)
+    rests = watched.breaker.failures
+    watched.wait(5.0)
+    for _ in range(PROVEN):
+        watched.probe(CARRIED)
+
+    assert (rests, watched.breaker.failures) == ((0, 0), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("scope", "asked", "rest"),
+    [
+        ("backend", None, 300),
+        ("backend", 5.0, 300),
+        ("sender", None, 300),
+        ("account", None, 600),
+        ("account", 3599.0, 3599),
+        ("account", 3601.0, 3600),
+    ],
+)
+def test_what_somebody_must_mend_rests_as_long_as_the_page_says(scope, asked, rest):
+    error = UnavailableError("no", scope=scope, retry_after=asked)
+
+    assert Watched(scope).tell(error).rest == rest
