@@ -83,7 +83,8 @@ _MISTAKEN = Verdict(
 )
 
 #: What a status means when nothing more is known. Source: RFC 9110 section 15.
-#: A gateway's 502 or 504, and any unclear 5xx, may hide a message that was accepted.
+#: All others are unknown: a gateway's 502 or 504, and any unclear 5xx, may hide a message
+#: that was accepted.
 BY_STATUS = (
     Rule(_MISTAKEN, statuses=frozenset({*range(300, 400), 404, 405, 406})),
     Rule(_MISTAKEN, statuses=frozenset({415, 421, 426, 431})),
@@ -92,7 +93,6 @@ BY_STATUS = (
     Rule(Verdict(TransientError), statuses=frozenset({408, 409, 425, 503})),
     Rule(Verdict(UnsuitableError), statuses=frozenset({413})),
     Rule(Verdict(RejectedError), statuses=frozenset(range(400, 500))),
-    Rule(Verdict(UnknownOutcomeError)),
 )
 
 

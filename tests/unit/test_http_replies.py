@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbalance import ConfigError, RejectedError, UnknownOutcomeError
+from mailbalance import (
+    ConfigError,
+    RejectedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from mailbalance.backends import _answers, _http
 from mailbalance.wire.http import HttpRequest, HttpResponse
 
@@ -122,7 +127,7 @@ def test_a_preview_masks_secrets_and_shortens_files():
 
     shown = _http.shown(HttpRequest("POST", "https://x/send", headers, body))
 
-    assert shown.startswith("POST https://x/send\n")
+    assert shown.startswith("POST https://x/send\nHost: x\n")
     assert "Signature=***" in shown
     assert "X-Amz-Security-Token: ***" in shown
     assert "(40000 characters)" in shown
@@ -158,6 +163,44 @@ def test_a_success_that_cannot_be_read_points_to_acceptance(status):
         found = _http.failure(unknown, HttpResponse(other, {}, b""), **facts)
         assert found.likely is None
     _http.failure(refused, HttpResponse(status, {}, b""), **facts)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "detail"),
+    [
+        ("no", "", "no"),
+        ("no", "set this", "no (set this)"),
+        ("", "", "HTTP 400 without a reason"),
+        ("", "set this", "HTTP 400 without a reason (set this)"),
+    ],
+)
+def test_an_error_says_what_was_said_and_what_to_do(text, hint, detail):
+    verdict = _http.with_hint(_http.Verdict(RejectedError), hint)
+
+    response = HttpResponse(400, {}, b"")
+    found = _http.failure(verdict, response, backend="b", code="c", text=text)
+
+    assert (type(found), found.detail) == (RejectedError, detail)
+    assert (found.backend, found.phase, found.code) == ("b", "reply", "c")
+
+
+@pytest.mark.parametrize("scope", ["backend", "account", "sender"])
+def test_an_error_says_what_is_unavailable(scope):
+    verdict, response = (
+        _http.Verdict(UnavailableError, scope),
+        HttpResponse(403, {}, b""),
+    )
+
+    found = _http.failure(verdict, response, backend="b", code="c", text="t")
+
+    assert found.scope == scope
+
+
+@pytest.mark.parametrize(
+    "status", [0, 100, 199, 200, 204, 299, 500, 502, 504, 599, 600]
+)
+def test_a_status_that_proves_nothing_leaves_the_outcome_unknown(status):
+    assert _http.judge((), status, "", "") == _http.Verdict(UnknownOutcomeError)
 
 
 @pytest.mark.parametrize(
