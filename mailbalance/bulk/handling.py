@@ -21,6 +21,7 @@ from mailbalance.errors import (
     ThrottledError,
     TransientError,
     UnavailableError,
+    UnknownOutcomeError,
 )
 from mailbalance.message import Message
 
@@ -122,11 +123,13 @@ class Handling:
         if isinstance(found, MessageError | ApartError):  # each goes alone
             traffic.undo(given)
             return [None] * len(batch.members)
+        if not isinstance(found, DeliveryError) and len(found) != len(batch.members):
+            why = f"{len(batch.members)} messages got {len(found)} answers"
+            facts: dict[str, Any] = {"backend": batch.backend.name, "phase": "reply"}
+            found = UnknownOutcomeError(why, **facts)
         if isinstance(found, DeliveryError):
             traffic.end(given, found, now)
             return self.refused(batch, found)
-        if len(found) != len(batch.members):  # pragma: no cover - a backend's bug
-            raise AssertionError("a batch was not answered one for one")
         traffic.end(given, min(found, key=_says_less), now)
         return list(found)
 

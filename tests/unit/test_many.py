@@ -21,7 +21,7 @@ from mailbalance import (
     UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
-from mailbalance.batch import Load
+from mailbalance.batch import ApartError, Load
 from mailbalance.bulk.order import HELD, MOST_HELD
 
 
@@ -162,6 +162,31 @@ def test_a_lost_reply_is_unknown_for_each_message_of_the_batch(many):
     assert len(unknown) == mailer.backends["mailtrap"].batches[0]
     assert all(isinstance(result.error, UnknownOutcomeError) for result in unknown)
     assert len({id(result.error) for result in unknown}) == len(unknown)
+
+
+@pytest.mark.parametrize("wrong", [[], [None] * 3])
+def test_a_batch_that_is_not_answered_one_for_one_is_unknown_for_each(many, wrong):
+    class Confused(Batching):
+        def send_batch(self, mails, *, timeout):
+            return wrong
+
+    mailer = Mailer({Confused("mailtrap"): 1})
+
+    results = many(mailer, map(letter, range(2)))
+
+    assert {type(result.error) for result in results} == {UnknownOutcomeError}
+    assert mailer.status()[0].in_flight == 0
+
+
+def test_a_call_that_none_may_share_sends_each_alone(many):
+    mailer = Mailer({Batching("mailtrap"): 1})
+    mailer.backends["mailtrap"].whole = [ApartError("not together")]
+
+    results = many(mailer, map(letter, range(5)))
+
+    assert [result.ok for result in results] == [True] * 5
+    assert [len(result.receipt.attempts) for result in results] == [1] * 5
+    assert mailer.status()[0].failures == 0
 
 
 def test_one_failed_batch_is_one_failure_of_the_backend(many):
