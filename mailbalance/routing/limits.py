@@ -94,7 +94,7 @@ class Window:
             self._total -= size
             # Nobody must queue behind the place of a message that did not go.
             while self._booked and self._booked[-1][2] <= 0:
-                self._booked.pop()[1] = -inf
+                self._booked.pop()
 
     def _forget(self, now: float) -> None:
         while self._booked and self._booked[0][1] + self.rate.period <= now:

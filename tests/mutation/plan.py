@@ -35,7 +35,11 @@ PLAN: dict[str, tuple[str, ...]] = {
     "mailbalance.routing.router": ("tests/unit/test_router.py", _TRAFFIC),
     "mailbalance.routing.choice": ("tests/unit/test_choice.py", _TRAFFIC),
     "mailbalance.routing.health": ("tests/unit/test_health.py", _TRAFFIC),
-    "mailbalance.routing.limits": ("tests/unit/test_limits.py", _TRAFFIC),
+    "mailbalance.routing.limits": (
+        "tests/unit/test_limits.py",
+        "tests/unit/test_gate.py",
+        _TRAFFIC,
+    ),
     "mailbalance.routing.gate": ("tests/unit/test_gate.py", _TRAFFIC),
     "mailbalance.routing.state": ("tests/unit/test_state.py", _TRAFFIC),
     "mailbalance.routing.traffic": ("tests/unit/test_passes.py", _TRAFFIC),

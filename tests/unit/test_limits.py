@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from mailbalance.backend import Rate
 from mailbalance.routing.limits import (
-    LONGEST_ASKED,
     RETRY_COST,
     TOKENS,
     Budget,
@@ -87,6 +86,87 @@ def test_nobody_queues_behind_places_that_were_given_back(rate, number, seed):
     assert window.wait(1, 0.0) == 0.0
 
 
+class Slow:
+    """A window that looks through all it was ever given."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.went = []
+
+    def within(self, moment):
+        return [(at, n) for at, n in self.went if at + self.rate.period > moment]
+
+    def used(self, now):
+        return sum(n for at, n in self.within(now) if at <= now)
+
+    def wait(self, size, now):
+        moment = max([now, *(at for at, _ in self.went)])
+        while sum(n for _, n in self.within(moment)) + size > self.rate.count:
+            moment = min(at for at, _ in self.within(moment)) + self.rate.period
+        return moment - now
+
+
+@given(
+    count=st.integers(5, 12),
+    messages=st.lists(
+        st.tuples(st.sampled_from([1, 2, 40, 150, 200, 500]), st.integers(1, 5)),
+        max_size=40,
+    ),
+)
+def test_a_window_says_what_looking_at_everything_would_say(count, messages):
+    rate, now = Rate(count, 200.0, "recipients"), 1000.0  # whose steps are a second
+    window, slow = Window(rate, now), Slow(rate)
+
+    for gap, size in messages:
+        now += gap
+        wait = window.wait(size, now)
+        assert (wait, window.used(now)) == (slow.wait(size, now), slow.used(now))
+        window.book(size, now + wait)
+        slow.went.append((now + wait, size))
+
+
+@pytest.mark.parametrize(
+    ("moments", "wait"),
+    [
+        ([0.0, 0.999], 200.0),
+        ([0.0, 1.0], 199.0),
+        ([0.0, 0.9, 1.8], 199.1),
+        ([0.0, 1.0, 1.9, 2.8], 197.2),
+    ],
+    ids=["one step", "two steps", "a step begins with its first", "and so on"],
+)
+def test_what_goes_within_one_step_is_counted_as_its_last(moments, wait):
+    window = Window(Rate(len(moments), 200.0), 0.0)
+    for moment in moments:
+        window.book(1, moment)
+
+    assert window.wait(1, moments[-1]) == pytest.approx(wait)
+
+
+def test_what_is_taken_back_after_its_time_gives_no_more_room():
+    window = Window(Rate(1, 10.0), 0.0)
+    old = window.book(1, 0.0)
+    window.book(1, window.wait(1, 10.0) + 10.0)
+
+    window.unbook(old, 1)
+
+    assert window.wait(1, 10.0) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("unit", "recipients", "size"),
+    [
+        ("messages", 50, 1),
+        ("requests", 50, 1),
+        ("recipients", 3, 3),
+        ("recipients", 14, 14),
+        ("recipients", 15, 14),
+    ],
+)
+def test_a_message_counts_in_the_unit_of_the_rate(unit, recipients, size):
+    assert Window(Rate(14, 1.0, unit), 0.0).size(recipients) == size
+
+
 def test_a_message_larger_than_the_rate_goes_when_nothing_else_does():
     window = Window(Rate(14, 1.0, "recipients"), 0.0)
     size = window.size(50)
@@ -125,19 +205,53 @@ def test_a_pause_of_a_year_is_not_believed():
 
     pause.slow_down(3e7, began=0.0, now=0.0)
 
-    assert pause.wait(0.0) == LONGEST_ASKED
+    assert pause.wait(0.0) == 600.0
 
 
-def test_pauses_that_nobody_named_grow_up_to_a_minute():
-    pause, now, lengths = Pause(Random(1)), 0.0, []
+class Highest(Random):
+    """Chance that always takes the most."""
+
+    def uniform(self, low, high):
+        return high
+
+
+class Lowest(Random):
+    """Chance that always takes the least."""
+
+    def uniform(self, low, high):
+        return low
+
+
+@pytest.mark.parametrize(("chance", "share"), [(Lowest(), 0.5), (Highest(), 1.0)])
+def test_pauses_that_nobody_named_double_up_to_a_minute(chance, share):
+    pause, now, lengths = Pause(chance), 0.0, []
 
     for _ in range(12):
         pause.slow_down(None, began=now, now=now)
         lengths.append(pause.wait(now))
         now = pause.until
 
-    assert 0.5 <= lengths[0] <= 1.0
-    assert all(30 <= length <= 60 for length in lengths[7:])
+    assert lengths == [share * limit for limit in (1, 2, 4, 8, 16, 32, *[60] * 6)]
+
+
+def test_a_message_carried_during_a_pause_was_under_way_and_proves_nothing():
+    pause = Pause(Highest())
+    pause.slow_down(None, began=0.0, now=0.0)
+
+    pause.carried(0.9)
+    pause.slow_down(None, began=1.0, now=1.0)
+
+    assert pause.wait(1.0) == 2.0
+
+
+@pytest.mark.parametrize(("asked", "until"), [(3.0, 7.0), (9.0, 10.0)])
+def test_a_pause_that_is_named_lengthens_another_and_never_shortens_it(asked, until):
+    pause = Pause(Highest())
+    pause.slow_down(7.0, began=0.0, now=0.0)
+
+    pause.slow_down(asked, began=0.0, now=1.0)
+
+    assert pause.until == until
 
 
 def test_many_throttled_at_once_are_one_reason_to_pause():
