@@ -10,7 +10,6 @@ the reply, and the outcome goes to the observers, since nobody else is left to h
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 
 from mailbalance import events
@@ -22,8 +21,10 @@ from mailbalance.errors import (
     TransientError,
     UnknownOutcomeError,
 )
+from mailbalance.later import Later
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Container, Sequence
 
     from mailbalance.backend import Answer
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from mailbalance.routing import Route, Router
     from mailbalance.routing.traffic import Traffic
     from mailbalance.under_way import UnderWay
+else:
+    asyncio = Later("asyncio", globals())
 
 #: Seconds for a probe that decides whether a message is spent on a backend, and for one
 #: that only asks for limits; a message waits for either.
@@ -137,20 +140,31 @@ class Job:
 
     async def asend(self, step: Try) -> Answer:
         """Make one attempt in a task that outlives its caller where it must."""
-        envelope = self.envelope(step.recipients)
-        sending = (
-            step.backend.asend(self._message, envelope, timeout=step.timeout)
-            if step.probe == "no"
-            else self._aprobed(step, envelope)
-        )
-        task = asyncio.ensure_future(sending)
+        over = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(self._attempt(step, over))
+        task.add_done_callback(lambda _: _tell(over))  # cancelled before it has begun
         try:
-            return await asyncio.shield(task)
+            await over  # not the task: cancelling its caller must not cancel it
+            return task.result()
         except DeliveryError as error:
             return error
         except asyncio.CancelledError:
             self._detach(task, step)
             raise
+
+    async def _attempt(self, step: Try, over: asyncio.Future[None]) -> Receipt:
+        """Make one attempt, and say when it is over.
+
+        ``asyncio.shield`` says so, too, but a turn of the loop later.
+        """
+        envelope = self.envelope(step.recipients)
+        try:
+            if step.probe != "no":
+                return await self._aprobed(step, envelope)
+            sent = step.backend.asend(self._message, envelope, timeout=step.timeout)
+            return await sent
+        finally:
+            _tell(over)
 
     def _probe(self, step: Try) -> None:
         """Ask the backend whether it is there, and what its limits are."""
@@ -234,6 +248,11 @@ class Job:
         detached.add(task)
         task.add_done_callback(report)
         task.cancel()
+
+
+def _tell(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def _nobody(_: Answer | None) -> None:

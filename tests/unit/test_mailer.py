@@ -515,6 +515,24 @@ def test_a_send_cancelled_after_the_commit_point_is_finished_and_told():
     assert (heard[0].attempt.outcome, heard[0].detached) == ("accepted", True)
 
 
+def test_a_send_whose_attempt_is_cancelled_by_others_does_not_wait_for_ever():
+    heard = []
+
+    async def story():
+        backend = MemoryBackend()
+        async with Mailer({backend: 1}, observers=[heard.append]) as mailer:
+            sending = asyncio.create_task(mailer.asend(**NOTE))
+            await asyncio.sleep(0)  # by now the attempt is a task that has not begun
+            for task in asyncio.all_tasks() - {asyncio.current_task(), sending}:
+                task.cancel()
+            await asyncio.wait({sending}, timeout=5)
+            assert sending.cancelled()
+        return backend
+
+    assert not asyncio.run(story()).tries
+    assert heard[0].attempt.phase == "cancelled"
+
+
 class Scripted(MemoryBackend):
     """Waits before each answer until it is let go; may have passed its commit point."""
 
