@@ -1,6 +1,8 @@
 """Cancelling a send at every point where it waits.
 
-A send is cancelled when it waits for the n-th time, for n from 1 until it ends before that.
+A send is cancelled when it waits for the n-th time, or is found waiting as the event loop
+begins a turn, for n from 1 until it ends before that: a dialogue may go on in callbacks
+while its task waits all the time.
 What it comes to is held against what the server took; then as many sends as there may be
 connections must go through at once, and nothing may be left open or running.
 """
@@ -24,7 +26,7 @@ from mailbalance.events import Accepted, Attempted, Event, GaveUp
 from tests.wire.certainty import Figures, disagreements
 from tests.wire.cutting import TIMEOUT
 from tests.wire.doors import CONNECTIONS, DOORS, Door, Memory, World, made, note
-from tests.wire.memory import MemoryLoop, Network, Peer, installed
+from tests.wire.memory import MemoryLoop, Network, Peer, TurnedLoop, installed
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Play:
         self.task: asyncio.Task[Receipt] | None = None
         self.cancelled = False
 
+    def turn(self) -> None:
+        """Take note of a turn of the event loop."""
+        if self.task is not None and not self.task.done():
+            self.at()
+
     def at(self) -> None:
         self.waits += 1
         if 0 <= self.waits - self.case.at < self.case.times and self.task:
@@ -96,6 +103,8 @@ class Play:
         await self._settled()
         if len(asyncio.all_tasks()) > 1:
             broken.append("a task was left running")
+        if any(not each.cancelled() for each in asyncio.get_running_loop()._scheduled):  # type: ignore[attr-defined]
+            broken.append("a timer was left running")
         if _threads() > threads:
             broken.append("a thread was left running")
         verdict, wrong = self._verdict(result)
@@ -104,6 +113,9 @@ class Play:
     async def _cancelled_send(self) -> Receipt | BaseException:
         sending = self._through_mailer() if self.case.whole else self._by_backend()
         self.task = asyncio.ensure_future(sending)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, TurnedLoop)
+        loop.at_turn = self.turn
         (result,) = await asyncio.gather(self.task, return_exceptions=True)
         return result
 

@@ -21,6 +21,7 @@ from tests.wire.cancelling import Case, Play
 from tests.wire.certainty import SEED, Figures
 from tests.wire.doors import DOTS, SCRIPTS, Answer, Door, made
 from tests.wire.http_cuts import recipients
+from tests.wire.memory import TurnedLoop
 from tests.wire.peer import Caller, Peer
 from tests.wire.smtp_peer import CERTIFICATE, SmtpPeer
 
@@ -136,7 +137,7 @@ def _one_door(
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=TurnedLoop) as runner:
 
         def play(at: int, times: int = 1) -> Play:
             """Play a case on servers of its own, so that it can be told what is open."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from mailbalance.wire.alarm import Alarm
 from mailbalance.wire.http import streams
 from mailbalance.wire.http.direct import looped as direct_looped
 from mailbalance.wire.http.direct import looped_pool as direct_pool
-from mailbalance.wire.smtp import looped, looped_pool
+from mailbalance.wire.smtp import looped, looped_pool, looped_pump
 from mailbalance.wire.smtp.transaction import Transaction
 from tests.wire import live_cancelling
 from tests.wire.cancelling import figures
@@ -45,7 +45,7 @@ def the_wait_for_a_reply_is_given_up(patch: pytest.MonkeyPatch) -> None:
     def give_up() -> None:
         raise asyncio.CancelledError
 
-    patch.setattr(looped, "_outlive_cancellation", give_up)
+    patch.setattr(looped_pump, "_outlive_cancellation", give_up)
     patch.setattr(direct_looped, "_outlive_cancellation", give_up)
     patch.setattr(streams, "outlives_cancelling", lambda _: False)
 
@@ -56,30 +56,34 @@ def cut_connections_are_kept(patch: pytest.MonkeyPatch) -> None:
     always = property(lambda _: True, lambda *_: None)
     patch.setattr(Transaction, "keep", True)
     patch.setattr(Dialogue, "keep", always, raising=False)
+    # As with uvloop, where a send waits in the middle of a message.
+    patch.setattr(looped.TransportLine, "settled", False)
 
 
 def places_in_the_pool_are_lost(patch: pytest.MonkeyPatch) -> None:
-    @asynccontextmanager
-    async def slot(self: Any, deadline: Any) -> AsyncIterator[None]:
-        async with asyncio.timeout(deadline.before_commit):
-            await self._slots.acquire()
-        yield
-        self._slots.release()
+    for places, name in (
+        (looped_pool.LoopedPool, "_leave"),
+        (direct_pool._Door, "leave"),
+    ):
+        patch.setattr(places, name, _unless_cancelled(getattr(places, name)))
 
-    patch.setattr(looped_pool.LoopedPool, "_slot", slot)
-    real = direct_pool._Door.leave
 
+def _unless_cancelled(real: Callable[[Any], None]) -> Callable[[Any], None]:
     def leave(self: Any) -> None:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():
             real(self)
 
-    patch.setattr(direct_pool._Door, "leave", leave)
+    return leave
 
 
 def connections_are_left_open(patch: pytest.MonkeyPatch) -> None:
     for line in (looped.TransportLine, direct_looped.TransportLine):
         patch.setattr(line, "abort", lambda _: None)
+
+
+def timers_are_left_running(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Alarm, "end", lambda _: None)
 
 
 @pytest.mark.proof
@@ -90,6 +94,7 @@ def connections_are_left_open(patch: pytest.MonkeyPatch) -> None:
         (cut_connections_are_kept, "a send after it suffers"),
         (places_in_the_pool_are_lost, "the pool holds"),
         (connections_are_left_open, "was left open"),
+        (timers_are_left_running, "a timer was left running"),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )

@@ -4,10 +4,10 @@ What lives here: ``SmtpWire`` and the values that pass through it. What must not
 provider's host, header or reply.
 
 The parts: ``transaction`` is the dialogue about one message, a generator without I/O;
-``blocking`` and ``looped`` pump it on a socket and on asyncio; their ``_dial`` siblings
-open sessions with smtplib and aiosmtplib, which then hand the connection over; their
-``_pool`` siblings keep connections by the rules of ``connection``. ``verdict`` reads
-replies, ``faults`` turns foreign exceptions into ours.
+``blocking`` and ``looped_pump`` pump it on a socket and on asyncio (``looped`` is the line
+there); their ``_dial`` siblings open sessions with smtplib and aiosmtplib, which then hand
+the connection over; their ``_pool`` siblings keep connections by the rules of
+``connection``. ``verdict`` reads replies, ``faults`` turns foreign exceptions into ours.
 """
 
 from mailbalance.wire.smtp.commands import Mail, path

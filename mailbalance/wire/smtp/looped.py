@@ -1,9 +1,7 @@
-"""A session on an asyncio transport, and the pump that runs a transaction on it.
+"""A session on an asyncio transport.
 
-What lives here: the transport line and the async pump, with the rule of cancellation: it
-cuts the connection before the commit point and is ignored after it, because a message that
-was handed over cannot be called back, only its outcome lost. What must not: any judgement
-of a reply, any pooling.
+What lives here: the transport line: bytes out, replies in, and whoever is told when there
+are any. What must not: any judgement of a reply, any pooling, or the pump.
 """
 
 from __future__ import annotations
@@ -13,89 +11,99 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING
 
+from mailbalance.wire.alarm import Alarm
+from mailbalance.wire.lending import LendingProtocol
 from mailbalance.wire.smtp.blocking import LINGER_NONE
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
-from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import BrokenError
 
 if TYPE_CHECKING:
-    from mailbalance.wire.smtp.chain import Chain
+    from collections.abc import Callable
+
     from mailbalance.wire.smtp.replies import Reply
-    from mailbalance.wire.smtp.steps import Step
-    from mailbalance.wire.smtp.transaction import Transaction
 
 #: Most bytes the transport buffers before a write has to wait.
 _HIGH_WATER = 65536
 
 
-class TransportLine(asyncio.Protocol):
-    """An asyncio transport that speaks in replies, each wait with its limit in seconds.
+#: Bytes of one read; a reply is a line or a few.
+_RECEIVE = 4096
+
+
+class TransportLine(LendingProtocol):
+    """An asyncio transport that speaks in replies.
 
     Args:
         transport: An open transport; from now on it is ours.
         sock: The socket below it.
 
     Attributes:
-        outlived: Whether a cancellation came that a read did not follow.
+        loop: Its event loop.
+        paused: Whether writes should wait until the server has read some.
+        listener: Called when something has happened, with ``True`` when only time passed.
+        alarm: Has the listener told of the passing of time.
+        gone: Done when the transport is.
     """
 
     def __init__(self, transport: asyncio.Transport, sock: socket.socket) -> None:
-        self._loop = asyncio.get_running_loop()
+        super().__init__(_RECEIVE)
+        self.loop = asyncio.get_running_loop()
         self._transport = transport
         self._sock = sock
         self._reader = ReplyReader()
         self._over: str | None = None
-        self._paused = False
-        self._waiter: asyncio.Future[None] | None = None
-        self.outlived = False
-        self.gone: asyncio.Future[None] = self._loop.create_future()
+        # uvloop's writes leave at the end of a turn only.
+        self._writes_at_once = isinstance(self.loop, asyncio.SelectorEventLoop)
+        self.paused = False
+        self.listener: Callable[[bool], None] | None = None
+        self.alarm = Alarm(self.loop, self._tell)
+        self.gone: asyncio.Future[None] = self.loop.create_future()
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         transport.set_protocol(self)
 
     # What asyncio tells us
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: memoryview) -> None:
         """Take bytes from the server."""
         self._reader.feed(data)
-        self._wake()
+        self._tell(late=False)
 
     def eof_received(self) -> None:
         """Take note that the server will say no more."""
         self._over = self._over or "the server closed the connection"
-        self._wake()
+        self._tell(late=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the transport is done with."""
+        self.alarm.end()
         self._over = self._over or str(exc or "") or "the connection is closed"
         if not self.gone.done():
             self.gone.set_result(None)
-        self._wake()
+        self._tell(late=False)
 
     def pause_writing(self) -> None:
         """Let writes wait until the server has read some."""
-        self._paused = True
+        self.paused = True
 
     def resume_writing(self) -> None:
         """Let writes go on."""
-        self._paused = False
-        self._wake()
+        self.paused = False
+        self._tell(late=False)
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _tell(self, late: bool = True) -> None:
+        if self.listener is not None:
+            self.listener(late)
 
     # What the pump asks
 
-    async def write(self, data: bytes | memoryview, limit: float) -> None:
-        """Hand all bytes over, waiting until the buffer is low again.
-
-        Raises:
-            BrokenError: When that failed, or took too long.
-        """
-        self.hand_over(data)
-        ends = self._loop.time() + limit
-        while self._paused:
-            await self._wait(ends)
-            self._must_be_open()
+    @property
+    def settled(self) -> bool:
+        """Whether all bytes have left, and nothing has come, not even unseen."""
+        return (
+            self._writes_at_once
+            and not self._transport.get_write_buffer_size()
+            and self.quiet
+        )
 
     def hand_over(self, data: bytes | memoryview) -> None:
         """Hand all bytes over without waiting; nothing can come between.
@@ -103,51 +111,41 @@ class TransportLine(asyncio.Protocol):
         Raises:
             BrokenError: When the connection is known to be lost.
         """
-        self._must_be_open()
+        self.must_be_open()
         self._transport.write(data)
 
-    async def read(self, limit: float, *, stubborn: bool = False) -> Reply:
-        """Wait for the next reply.
-
-        Args:
-            limit: Seconds.
-            stubborn: Wait on when the task is cancelled.
+    def reply(self) -> Reply | None:
+        """Give the next reply that is there.
 
         Raises:
-            BrokenError: When none came, or something that is no reply.
+            BrokenError: When what came is no reply.
         """
-        ends = self._loop.time() + limit
         try:
-            while (reply := self._next()) is None:
-                self._must_be_open()
-                await self._wait(ends, stubborn=stubborn)
-        except BrokenError as broken:
-            broken.begun = self._reader.begun
-            raise
-        return reply
+            return self._reader.next()
+        except MalformedReplyError as error:
+            raise BrokenError(f"the server sent {error}", "garbled") from error
 
-    async def glance(self) -> Reply | None:
-        """Give a reply that is already there.
+    def must_be_open(self) -> None:
+        """Make sure that the connection is not known to be lost.
 
         Raises:
-            BrokenError: When the other side has closed.
+            BrokenError: When it is.
         """
-        # Two rounds: in the first the loop learns what the socket has, in the second its
-        # callbacks have told us.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        reply = self._next()
-        if reply is None:
-            self._must_be_open()
-        return reply
+        if self._over or self._transport.is_closing():
+            why = self._over or "the connection is closed"
+            raise BrokenError(f"the connection was lost: {why}", "closed")
 
-    async def answers(self, limit: float) -> bool:
-        """Say NOOP, and tell whether the server answers as it should."""
-        try:
-            await self.write(b"NOOP\r\n", limit)
-            return (await self.read(limit)).code == 250 and self._reader.empty
-        except BrokenError:
-            return False
+    @property
+    def begun(self) -> str:
+        """The first digit of a reply that has not come in full, or ``""``."""
+        return self._reader.begun
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing more than the replies read so far has been received."""
+        return self._reader.empty
+
+    # What the pool asks
 
     @property
     def leaving(self) -> bool:
@@ -174,11 +172,8 @@ class TransportLine(asyncio.Protocol):
             self._transport.write(b"QUIT\r\n")
         self._transport.close()
 
-    async def part(self, limit: float) -> None:
-        """Say QUIT, wait for the answer, and close, whatever comes."""
-        with contextlib.suppress(BrokenError):
-            await self.write(b"QUIT\r\n", limit)
-            await self.read(limit)
+    def close(self) -> None:
+        """Close it once what was handed over has left."""
         self._transport.close()
 
     def abort(self) -> None:
@@ -189,92 +184,3 @@ class TransportLine(asyncio.Protocol):
             self._transport.abort()
         except RuntimeError:  # its event loop is closed, and closes nothing any more
             self._sock.close()
-
-    def _next(self) -> Reply | None:
-        try:
-            return self._reader.next()
-        except MalformedReplyError as error:
-            raise BrokenError(f"the server sent {error}", "garbled") from error
-
-    def _must_be_open(self) -> None:
-        if self._over or self._transport.is_closing():
-            why = self._over or "the connection is closed"
-            raise BrokenError(f"the connection was lost: {why}", "closed")
-
-    async def _wait(self, ends: float, *, stubborn: bool = False) -> None:
-        """Wait until something happened on the line."""
-        waiter = self._waiter = self._loop.create_future()
-        try:
-            while not waiter.done():
-                left = ends - self._loop.time()
-                if left <= 0:
-                    raise BrokenError("the server did not answer in time", "timeout")
-                try:
-                    await asyncio.wait((waiter,), timeout=left)
-                except asyncio.CancelledError:
-                    if not stubborn:
-                        raise
-                    self.outlived = True
-                    _outlive_cancellation()
-        finally:
-            self._waiter = None
-
-
-def _outlive_cancellation() -> None:
-    """Tell the task that its cancellation was taken note of and not followed."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-
-
-async def pump(line: TransportLine, transaction: Transaction) -> Accepted:
-    """Run a transaction to its end.
-
-    Raises:
-        DeliveryError: As the transaction judged.
-        asyncio.CancelledError: When cancelled before the commit point.
-    """
-    steps = transaction.run()
-    step: Step = next(steps)
-    while not isinstance(step, Accepted):
-        try:
-            answer = await _do(line, step, transaction)
-        except BrokenError as broken:
-            step = steps.throw(broken)
-        else:
-            step = steps.send(answer)
-    return step
-
-
-async def pump_all(line: TransportLine, chain: Chain) -> None:
-    """Run a chain until it has no more steps; what came of it is in its ``ends``.
-
-    Raises:
-        asyncio.CancelledError: When cancelled, as soon as no message is committed.
-    """
-    steps, line.outlived = chain.run(), False
-    with contextlib.suppress(StopIteration):
-        step = next(steps)
-        while True:
-            try:
-                answer = await _do(line, step, chain)
-            except BrokenError as broken:
-                step = steps.throw(broken)
-            else:
-                step = steps.send(answer)
-            if line.outlived and not chain.committed:
-                raise asyncio.CancelledError
-
-
-async def _do(
-    line: TransportLine, step: Step, transaction: Transaction | Chain
-) -> Reply | None:
-    if isinstance(step, Write):
-        if transaction.committed:
-            line.hand_over(step.data)
-        else:
-            await line.write(step.data, step.limit)
-        return None
-    if isinstance(step, Read):
-        return await line.read(step.limit, stubborn=transaction.committed)
-    return await line.glance()

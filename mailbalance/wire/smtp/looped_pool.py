@@ -12,21 +12,18 @@ import copy
 import os
 import threading
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
-from mailbalance.wire.smtp.looped import TransportLine, pump, pump_all
 from mailbalance.wire.smtp.looped_dial import dial
+from mailbalance.wire.smtp.looped_pump import answers, part, pump, pump_all
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
-        AsyncIterator,
         Awaitable,
         Callable,
         Sequence,
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
     from mailbalance.wire.smtp.deadline import Deadline
+    from mailbalance.wire.smtp.looped import TransportLine
     from mailbalance.wire.smtp.server import Server
     from mailbalance.wire.smtp.steps import Accepted
     from mailbalance.wire.smtp.transaction import Transaction
@@ -57,6 +55,7 @@ class LoopedPool:
         self._lines: WeakSet[TransportLine] = WeakSet()
         self._closings = 0
         self._busy = 0
+        self.keeper: AsyncGenerator[None, None] | None = None
 
     async def carry(self, mail: Mail, deadline: Deadline) -> Accepted:
         """Send one message, on a resting connection or a new one.
@@ -66,8 +65,11 @@ class LoopedPool:
             asyncio.CancelledError: When cancelled before the commit point; after it the
                 cancellation is outlived.
         """
-        async with self._slot(deadline):
+        await self._enter(deadline)
+        try:
             return await self._carry(mail, deadline)
+        finally:
+            self._leave()
 
     async def carry_all(self, mails: Sequence[Mail], deadline: Deadline) -> list[End]:
         """Send several messages on one connection, or as many as that takes.
@@ -81,21 +83,20 @@ class LoopedPool:
             asyncio.CancelledError: When cancelled before anything began.
         """
         ends: list[End] = []
-        async with self._slot(deadline):
+        await self._enter(deadline)
+        try:
             while len(ends) < len(mails):
-                try:
-                    connection = self._shelf.take(time.monotonic())
-                    connection = connection or await self._open(deadline)
-                    await self._carry_some(connection, mails, ends, deadline)
-                except DeliveryError as error:
-                    if not ends:
-                        raise
-                    return _with_the_rest(ends, mails, error)
-                except asyncio.CancelledError:
-                    if not ends:
-                        raise
-                    left = TransientError("cancelled by its caller", phase="cancelled")
-                    return _with_the_rest(ends, mails, left)
+                connection = self._shelf.take(time.monotonic())
+                connection = connection or await self._open(deadline)
+                await self._carry_some(connection, mails, ends, deadline)
+        except (DeliveryError, asyncio.CancelledError) as error:
+            if not ends:
+                raise
+            gone = TransientError("cancelled by its caller", phase="cancelled")
+            left = error if isinstance(error, DeliveryError) else gone
+            return _with_the_rest(ends, mails, left)
+        finally:
+            self._leave()
         return ends
 
     async def _carry_some(
@@ -126,12 +127,15 @@ class LoopedPool:
         Raises:
             DeliveryError: When none could be opened.
         """
-        async with self._slot(deadline):
+        await self._enter(deadline)
+        try:
             closings = self._closings
             connection = self._shelf.take(time.monotonic())
             if connection is None or not await _answers(connection, deadline):
                 connection = await self._open(deadline)
             self._put(connection, closings)
+        finally:
+            self._leave()
 
     def occupancy(self) -> tuple[int, int]:
         """Give how many connections are in use, and how many rest."""
@@ -141,7 +145,7 @@ class LoopedPool:
         """Part from the resting connections; a busy one goes when its message is done."""
         self._closings += 1
         resting = [connection.line for connection in self._shelf.clear()]
-        await asyncio.gather(*(line.part(GOODBYE) for line in resting))
+        await asyncio.gather(*(part(line, GOODBYE) for line in resting))
         leaving = [line for line in self._lines if line.leaving]
         if leaving:
             await asyncio.wait([line.gone for line in leaving], timeout=GOODBYE)
@@ -153,20 +157,25 @@ class LoopedPool:
         for connection in self._shelf.clear():
             connection.line.abort()
 
-    @asynccontextmanager
-    async def _slot(self, deadline: Deadline) -> AsyncIterator[None]:
-        """Wait for the right to use a connection."""
-        try:
-            async with asyncio.timeout(deadline.before_commit):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise crowded(self._reuse) from None
+    async def _enter(self, deadline: Deadline) -> None:
+        """Wait for the right to use a connection.
+
+        Raises:
+            ThrottledError: When it did not come in time.
+        """
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(deadline.before_commit):
+                    await self._slots.acquire()
+            except TimeoutError:
+                raise crowded(self._reuse) from None
+        else:
+            await self._slots.acquire()
         self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._slots.release()
+
+    def _leave(self) -> None:
+        self._busy -= 1
+        self._slots.release()
 
     async def _open(self, deadline: Deadline) -> Connection[TransportLine]:
         connection = await dial(self._server, deadline, self._rules)
@@ -219,19 +228,11 @@ async def _answers(connection: Connection[TransportLine], deadline: Deadline) ->
     """Tell whether a resting connection is alive; if not, it is cut."""
     alive = False
     try:
-        alive = await connection.line.answers(deadline.limit("noop"))
+        alive = await answers(connection.line, deadline.limit("noop"))
     finally:
         if not alive:
             connection.line.abort()
     return alive
-
-
-@dataclass(slots=True)
-class _Kept:
-    """One loop's pool, and the generator that dies with the loop."""
-
-    pool: LoopedPool
-    keeper: AsyncGenerator[None, None] | None = None
 
 
 class LoopedPools:
@@ -247,7 +248,7 @@ class LoopedPools:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._pools: dict[asyncio.AbstractEventLoop, _Kept] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, LoopedPool] = {}
 
     async def here(self) -> LoopedPool:
         """Give the running loop's pool."""
@@ -257,21 +258,21 @@ class LoopedPools:
             self._inherited.append(self._pools)
             self._begin()
         loop = asyncio.get_running_loop()
-        kept = self._pools.get(loop)
-        if kept is None:
-            kept = _Kept(LoopedPool(self._server, self._reuse, self._rules))
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = LoopedPool(self._server, self._reuse, self._rules)
             with self._lock:
-                self._pools[loop] = kept
-                self._drop_closed()
-            kept.keeper = await closing_at_the_end(_parting(self._pools, loop, kept))
-        return kept.pool
+                self._pools[loop] = pool
+                for each in [known for known in self._pools if known.is_closed()]:
+                    self._pools.pop(each).forsake()
+            pool.keeper = await closing_at_the_end(_parting(self._pools, loop, pool))
+        return pool
 
     async def close(self) -> None:
         """Close the running loop's pool, if it has one."""
-        loop = asyncio.get_running_loop()
-        kept = self._pools.get(loop) if self._process == os.getpid() else None
-        if kept is not None:
-            await kept.pool.close()
+        pool = self._of(asyncio.get_running_loop())
+        if pool is not None:
+            await pool.close()
 
     def occupancy(self) -> tuple[int, int]:
         """Give how many connections of the running loop are in use, and how many rest."""
@@ -279,21 +280,20 @@ class LoopedPools:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return 0, 0
-        kept = self._pools.get(loop) if self._process == os.getpid() else None
-        return (0, 0) if kept is None else kept.pool.occupancy()
+        pool = self._of(loop)
+        return (0, 0) if pool is None else pool.occupancy()
 
-    def _drop_closed(self) -> None:
-        for loop in [each for each in self._pools if each.is_closed()]:
-            self._pools.pop(loop).pool.forsake()
+    def _of(self, loop: asyncio.AbstractEventLoop) -> LoopedPool | None:
+        return self._pools.get(loop) if self._process == os.getpid() else None
 
 
 def _parting(
-    pools: dict[asyncio.AbstractEventLoop, _Kept],
+    pools: dict[asyncio.AbstractEventLoop, LoopedPool],
     loop: asyncio.AbstractEventLoop,
-    kept: _Kept,
+    pool: LoopedPool,
 ) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         pools.pop(loop, None)
-        await kept.pool.close()
+        await pool.close()
 
     return close

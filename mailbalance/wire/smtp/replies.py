@@ -74,7 +74,7 @@ class ReplyReader:
         digit = str(self._code)[:1] if self._lines else chr((self._buffer or b"?")[0])
         return digit if digit in "2345" else ""
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take bytes as they came from the server."""
         self._buffer += data
 

@@ -1,7 +1,7 @@
 """What a transaction asks of its driver, and what it may be told.
 
 What lives here: the steps, the value of success, and the failure a driver reports. What
-must not: the dialogue (``transaction``) or its pumping (``blocking``, ``looped``).
+must not: the dialogue (``transaction``) or its pumping (``blocking``, ``looped_pump``).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ not: a socket, an event loop, or the opening of a connection.
 How to read it: ``run()`` yields what to do next (``Write``, ``Read``, ``Glance``) and is
 sent what came of it (for the last two a ``Reply``), or has a ``BrokenError`` thrown in.
 Last it yields ``Accepted``, or raises a ``DeliveryError``. Two drivers pump it:
-``blocking`` on sockets, ``looped`` on asyncio.
+``blocking`` on sockets, ``looped_pump`` on asyncio.
 
 The commit point is the write of the final dot. It goes out alone, after every byte of the
 message was handed over, so that a failure up to there is proof that the server never saw

@@ -5,7 +5,7 @@ an event loop and a TLS of its own in place of the system's.
 """
 
 from tests.wire.memory.line import JUNK, Cut, Line, Network, Peer
-from tests.wire.memory.loop import MemoryLoop
+from tests.wire.memory.loop import MemoryLoop, TurnedLoop
 from tests.wire.memory.place import installed
 from tests.wire.memory.sockets import CLIENT_HELLO, SERVER_HELLO, MemorySocket
 
@@ -19,5 +19,6 @@ __all__ = [
     "MemorySocket",
     "Network",
     "Peer",
+    "TurnedLoop",
     "installed",
 ]

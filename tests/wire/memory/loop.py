@@ -33,13 +33,23 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
         return []
 
 
-class MemoryLoop(asyncio.SelectorEventLoop):
-    """Runs on ``network``'s clock and over its lines.
+class TurnedLoop(asyncio.SelectorEventLoop):
+    """Tells of its turns.
 
     Attributes:
-        handles: How many callbacks it has run.
-        before_handle: Called with that number before each.
+        at_turn: Called before each.
     """
+
+    at_turn: Callable[[], None] | None = None
+
+    def _run_once(self) -> None:
+        if self.at_turn is not None:
+            self.at_turn()
+        super()._run_once()  # type: ignore[misc]
+
+
+class MemoryLoop(TurnedLoop):
+    """Runs on ``network``'s clock and over its lines."""
 
     network: Network
 
@@ -48,17 +58,9 @@ class MemoryLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self.network = Network(lambda: None)  # type: ignore[arg-type,return-value]
         super().__init__(selector)
-        self.turns = 0
-        self.at_turn: Callable[[int], None] | None = None
 
     def time(self) -> float:
         return self.network.now
-
-    def _run_once(self) -> None:
-        self.turns += 1
-        if self.at_turn is not None:
-            self.at_turn(self.turns)
-        super()._run_once()  # type: ignore[misc]
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:  # type: ignore[override]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
@@ -222,12 +224,21 @@ class MemoryTransport(asyncio.Transport):
         if data is None:
             return
         if data:
-            self._protocol.data_received(data)
+            self._give(data)
             self.pump_soon()
             return
         self._ended = True
         if not self._protocol.eof_received():
             self.close()
+
+    def _give(self, data: bytes) -> None:
+        if not isinstance(self._protocol, asyncio.BufferedProtocol):
+            self._protocol.data_received(data)
+            return
+        while data:
+            room = memoryview(self._protocol.get_buffer(-1))[: len(data)]
+            room[:], data = data[: len(room)], data[len(room) :]
+            self._protocol.buffer_updated(len(room))
 
     def _end(self, error: Exception | None) -> None:
         self._closing = True

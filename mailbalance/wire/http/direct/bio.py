@@ -52,7 +52,7 @@ class Tls:
         """Give what TLS itself has to say."""
         return self._going.read() if self._going.pending else b""
 
-    def take(self, data: bytes) -> None:
+    def take(self, data: bytes | memoryview) -> None:
         """Take bytes that came."""
         self._coming.write(data)
 

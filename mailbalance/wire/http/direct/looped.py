@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from typing import TYPE_CHECKING, cast
 
 from mailbalance.secret import bare
+from mailbalance.wire.alarm import Alarm
 from mailbalance.wire.http.direct.bio import Tls
 from mailbalance.wire.http.direct.blocking import LINGER_NONE
 from mailbalance.wire.http.direct.steps import Read, Write
 from mailbalance.wire.http.exchange import HttpResponse
+from mailbalance.wire.lending import LendingProtocol
 
 if TYPE_CHECKING:
     import ssl
@@ -31,11 +34,14 @@ if TYPE_CHECKING:
 #: Bytes given to the transport at once: what it cannot send it copies.
 _BLOCK = 256 * 1024
 
+#: Bytes of one read; replies are some hundred long.
+_RECEIVE = 16 * 1024
+
 #: Bytes of replies after which no more are read until they are asked for.
 _HIGH_WATER = 256 * 1024
 
 
-class TransportLine(asyncio.Protocol):
+class TransportLine(LendingProtocol):
     """An asyncio transport, plain or in TLS, each wait with its limit in seconds.
 
     Args:
@@ -45,6 +51,7 @@ class TransportLine(asyncio.Protocol):
     _transport: asyncio.Transport
 
     def __init__(self, sock: socket.socket) -> None:
+        super().__init__(_RECEIVE)
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._tls: Tls | None = None
@@ -53,7 +60,10 @@ class TransportLine(asyncio.Protocol):
         self._fault: Exception | None = None
         self._full = False
         self._held = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None  # whether it was in time
+        self._alarm = Alarm(self._loop, self._tell)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     @classmethod
     async def over(cls, sock: socket.socket) -> TransportLine:
@@ -75,7 +85,7 @@ class TransportLine(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: memoryview) -> None:
         """Take bytes from the server."""
         if self._tls is None:
             self._said += data
@@ -85,18 +95,19 @@ class TransportLine(asyncio.Protocol):
         if len(self._said) > _HIGH_WATER and not self._held:
             self._held = True
             self._transport.pause_reading()
-        self._wake()
+        self._tell(in_time=True)
 
     def eof_received(self) -> None:
         """Take note that the server will say no more."""
         self._over = True
-        self._wake()
+        self._tell(in_time=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note that the transport is done with."""
+        self._alarm.end()
         self._over = True
         self._fault = self._fault or exc
-        self._wake()
+        self._tell(in_time=True)
 
     def pause_writing(self) -> None:
         """Take note that some bytes have not left yet."""
@@ -105,7 +116,7 @@ class TransportLine(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Take note that all bytes have left."""
         self._full = False
-        self._wake()
+        self._tell(in_time=True)
 
     def _open(self) -> None:
         """Decrypt what has come, and send what TLS itself has to say."""
@@ -120,9 +131,10 @@ class TransportLine(asyncio.Protocol):
         if (pending := tls.pending()) and not self._transport.is_closing():
             self._transport.write(pending)
 
-    def _wake(self) -> None:
+    def _tell(self, in_time: bool = False) -> None:
+        """Wake the task; the alarm does so without a word."""
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(in_time)
 
     # What the pump asks
 
@@ -137,7 +149,7 @@ class TransportLine(asyncio.Protocol):
             for start in range(0, len(piece), _BLOCK):
                 self._hand_over(piece[start : start + _BLOCK])
                 while self._full and not (self._said or self._over):
-                    await self._wait(ends - self._loop.time())
+                    await self._wait(ends)
                 if self._said or self._over:
                     return self._taken()
         # In the first round the loop learns what the socket has, in the second its
@@ -167,7 +179,7 @@ class TransportLine(asyncio.Protocol):
         ends = self._loop.time() + limit
         while not (self._said or self._over):
             try:
-                await self._wait(ends - self._loop.time())
+                await self._wait(ends)
             except asyncio.CancelledError:
                 if exchange is None or not exchange.may_be_committed():
                     raise
@@ -194,16 +206,9 @@ class TransportLine(asyncio.Protocol):
     @property
     def quiet(self) -> bool:
         """Whether it is open and nothing has come that nobody asked for."""
-        if self._over or self._said or self._transport.is_closing():
-            return False
-        try:
-            # The loop may not have looked at the socket since it was last used.
-            self._sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        open_ = not (self._over or self._said or self._transport.is_closing())
+        # The loop may not have looked at the socket since it was last used.
+        return open_ and not self._poll.poll(0)
 
     def close(self) -> None:
         """Close it; nothing is on its way any more."""
@@ -238,22 +243,18 @@ class TransportLine(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def _wait(self, limit: float) -> None:
-        """Wait until something happened on the line."""
-        if limit <= 0:
-            raise TimeoutError("the deadline has passed")
-        waiter = self._waiter = self._loop.create_future()
-        alarm = self._loop.call_later(limit, _expire, waiter)
-        try:
-            await waiter
-        finally:
-            alarm.cancel()
-            self._waiter = None
+    async def _wait(self, ends: float) -> None:
+        """Wait until something has happened on the line.
 
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError("the deadline has passed"))
+        Raises:
+            TimeoutError: When nothing has by then.
+        """
+        if ends > self._loop.time():
+            self._alarm.set(ends)
+            self._waiter = self._loop.create_future()
+            if await self._waiter:
+                return
+        raise TimeoutError("the deadline has passed")
 
 
 def _cut_off() -> bytes:
