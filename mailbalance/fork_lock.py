@@ -9,6 +9,7 @@ finds it either done or not begun.
 
 from __future__ import annotations
 
+import logging  # noqa: F401 - first, since a fork takes its lock too: after ours then
 import os
 import threading
 from typing import TYPE_CHECKING

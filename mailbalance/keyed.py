@@ -6,18 +6,22 @@ must not: a decision; ``claiming`` makes them all.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from mailbalance.claiming import Claiming, Hands
 from mailbalance.errors import DeliveryError
+from mailbalance.later import Later
 from mailbalance.message import Envelope
 
 if TYPE_CHECKING:
+    import asyncio
+
     from mailbalance.backend import Answer, Receipt
     from mailbalance.job import Job
     from mailbalance.mailer import Mailer
     from mailbalance.message import Message
+else:
+    asyncio = Later("asyncio", globals())
 
 
 def send(

@@ -7,39 +7,34 @@ anything a provider would recognise (``backends``).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mailbalance import events, keyed
-from mailbalance.assembly import (
-    WeightLike,
-    checked_observers,
-    make_backends,
-    make_defaults,
-    make_entries,
-    make_policy,
-)
-from mailbalance.config import read_settings
-from mailbalance.driver import Timing
-from mailbalance.intake import Sendable
-from mailbalance.keys import KeyStore, MemoryKeys
-from mailbalance.message import Address, Envelope, Fields
-from mailbalance.retry import RetryPolicy
-from mailbalance.routing import Route, Router, Traffic
+from mailbalance.envelope import Envelope
+from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
 from mailbalance.stages import Stages
-from mailbalance.under_way import UnderWay
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
     from typing import Self
 
+    from mailbalance import events, keyed
+    from mailbalance.assembly import WeightLike
     from mailbalance.backend import Receipt
     from mailbalance.bulk import Result
-    from mailbalance.routing import Unit
+    from mailbalance.driver import Timing
+    from mailbalance.intake import Sendable
+    from mailbalance.keys import KeyStore
+    from mailbalance.message import Address, Fields
+    from mailbalance.retry import RetryPolicy
+    from mailbalance.routing import Route, Unit
+else:
+    asyncio = Later("asyncio", globals())
+    keyed = Later("mailbalance.keyed", globals())
 
 
 class Mailer(Stages):
@@ -86,10 +81,17 @@ class Mailer(Stages):
         timing: Timing | None = None,
         keys: KeyStore | None = None,
     ) -> None:
+        from mailbalance import assembly, events
+        from mailbalance.driver import Timing
+        from mailbalance.keys import MemoryKeys
+        from mailbalance.retry import RetryPolicy
+        from mailbalance.routing import Router, Traffic
+        from mailbalance.under_way import UnderWay
+
         self.policy = policy or RetryPolicy()
-        self.observers = (events.log, *checked_observers(observers))
-        self._defaults = make_defaults(from_, reply_to)
-        self.router = Router(make_entries(split, environ), unit=unit)
+        self.observers = (events.log, *assembly.checked_observers(observers))
+        self._defaults = assembly.make_defaults(from_, reply_to)
+        self.router = Router(assembly.make_entries(split, environ), unit=unit)
         told = partial(events.tell, self.observers)
         self.traffic = Traffic(told, backends=self.backends)
         self.timing = timing or Timing()
@@ -114,11 +116,14 @@ class Mailer(Stages):
         Raises:
             ConfigError: With every problem found; with no split, the lines to choose from.
         """
+        from mailbalance import assembly
+        from mailbalance.config import read_settings
+
         settings = read_settings(hidden(environ))
         weights = ("backup" if w.backup else w.value for w in settings.split)
         return cls(
-            dict(zip(make_backends(settings), weights, strict=True)),
-            policy=make_policy(settings),
+            dict(zip(assembly.make_backends(settings), weights, strict=True)),
+            policy=assembly.make_policy(settings),
             observers=observers,
             from_=settings.from_,
             reply_to=settings.reply_to,

@@ -10,14 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import ConfigError
-from mailbalance.events import logger
-from mailbalance.routing.status import BackendStatus, status
+from mailbalance.later import Later
 
 if TYPE_CHECKING:
+    from mailbalance import events
     from mailbalance.backend import Backend
     from mailbalance.driver import Timing
-    from mailbalance.routing import Router, Share
+    from mailbalance.routing import BackendStatus, Router, Share, status
     from mailbalance.routing.traffic import Traffic
+else:
+    events = Later("mailbalance.events", globals())
+    status = Later("mailbalance.routing.status", globals())
 
 
 class Oversight:
@@ -55,7 +58,7 @@ class Oversight:
         """
         now, wall = self.timing.clock(), self.timing.wall()
         return tuple(
-            status(self.traffic, entry.backend, share, now=now, wall=wall)
+            status.status(self.traffic, entry.backend, share, now=now, wall=wall)
             for entry, share in zip(self.router.entries, self.split(), strict=True)
         )
 
@@ -72,7 +75,7 @@ class Oversight:
         self._must_know(backend)
         since = self.timing.clock()
         self.traffic.drained = {backend: since, **self.traffic.drained}
-        logger.warning("backend %s is drained by hand", backend)
+        events.logger.warning("backend %s is drained by hand", backend)
 
     def undrain(self, backend: str) -> None:
         """Let a drained backend carry its share again; its health decides when.
@@ -83,7 +86,7 @@ class Oversight:
         self._must_know(backend)
         left = {n: t for n, t in self.traffic.drained.items() if n != backend}
         self.traffic.drained = left
-        logger.warning("backend %s is no longer drained", backend)
+        events.logger.warning("backend %s is no longer drained", backend)
 
     def freeze(self, backend: str) -> None:
         """Keep a backend's health as it is now, whatever happens.
@@ -96,7 +99,7 @@ class Oversight:
         """
         self._must_know(backend)
         self.traffic.frozen |= {backend}
-        logger.warning("backend %s is frozen by hand", backend)
+        events.logger.warning("backend %s is frozen by hand", backend)
 
     def unfreeze(self, backend: str) -> None:
         """Let a backend's health change by itself again.
@@ -106,7 +109,7 @@ class Oversight:
         """
         self._must_know(backend)
         self.traffic.frozen -= {backend}
-        logger.warning("backend %s is no longer frozen", backend)
+        events.logger.warning("backend %s is no longer frozen", backend)
 
     def _must_know(self, backend: str) -> None:
         if backend not in self.backends:

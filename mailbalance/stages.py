@@ -7,27 +7,35 @@ retries, or waiting.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from mailbalance.driver import arun, run
+from mailbalance.envelope import Envelope
 from mailbalance.errors import DeliveryError
-from mailbalance.intake import Sendable, take
-from mailbalance.job import Job
-from mailbalance.message import Envelope, Fields, Message
+from mailbalance.later import Later
 from mailbalance.oversight import Oversight
-from mailbalance.routing.route import NOBODY
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Container, Sequence
 
-    from mailbalance import events
+    from mailbalance import driver, events, intake, job
     from mailbalance.backend import Receipt, Try
+    from mailbalance.intake import Sendable
+    from mailbalance.job import Job
+    from mailbalance.message import Fields, Message
     from mailbalance.retry import RetryPolicy
     from mailbalance.routing import StandIns
     from mailbalance.under_way import UnderWay
+else:
+    asyncio = Later("asyncio", globals())
+    driver = Later("mailbalance.driver", globals())
+    intake = Later("mailbalance.intake", globals())
+    job = Later("mailbalance.job", globals())
 
+#: No backend that acts for another.
+NOBODY: StandIns = MappingProxyType({})
 
 #: Seconds for a message whose time was gone before it began: enough to be refused.
 LEAST = 1e-6
@@ -55,7 +63,7 @@ class Stages(Oversight):
         Raises:
             MessageError: When it is wrong, or both a message and its fields are given.
         """
-        return take(message, fields, self._defaults)
+        return intake.take(message, fields, self._defaults)
 
     def begin(
         self,
@@ -81,7 +89,7 @@ class Stages(Oversight):
         policy = self.policy
         if waited > 0:
             policy = replace(policy, timeout=max(policy.timeout - waited, LEAST))
-        return Job(
+        return job.Job(
             message,
             envelope,
             route,
@@ -101,7 +109,7 @@ class Stages(Oversight):
         """
         self.under_way.begin(job)
         try:
-            receipt = run(job, self.timing.sleep, step)
+            receipt = driver.run(job, self.timing.sleep, step)
             job.accepted(receipt)
         except DeliveryError as error:
             job.failed(error)
@@ -117,7 +125,7 @@ class Stages(Oversight):
         """Do as ``finish`` does, without blocking the event loop."""
         self.under_way.abegin(job)
         try:
-            receipt = await arun(job, self.timing.asleep, step)
+            receipt = await driver.arun(job, self.timing.asleep, step)
             job.accepted(receipt)
         except DeliveryError as error:
             job.failed(error)

@@ -6,7 +6,6 @@ exits. What must not: what they do; signals (``stopping``).
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import sys
@@ -14,12 +13,16 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mailbalance.errors import ClosedError
+from mailbalance.later import Later
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
+else:
+    asyncio = Later("asyncio", globals())
 
 #: Seconds between two looks at sends that are waited for without a lock: where a signal
 #: may have struck, or a fork, a lock could be held for ever.
@@ -188,6 +191,8 @@ def _nothing() -> None:
 
 def _who() -> object:
     """Give the running task, or this thread's ident."""
+    if "asyncio" not in sys.modules:  # no time to load it: the interpreter may exit
+        return threading.get_ident()
     try:
         return asyncio.current_task() or threading.get_ident()
     except RuntimeError:
@@ -216,6 +221,7 @@ def _is_waited_for(found: UnderWay, waited: float) -> bool:
 
 def _goes_on(sender: object) -> bool:
     """Whether a task, or a thread by its ident, is still there."""
-    if isinstance(sender, asyncio.Task):
-        return not sender.done() and sender.get_loop().is_running()
-    return sender in sys._current_frames()
+    if isinstance(sender, int):
+        return sender in sys._current_frames()
+    task = cast("asyncio.Task[Any]", sender)
+    return not task.done() and task.get_loop().is_running()

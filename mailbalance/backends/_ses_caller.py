@@ -6,7 +6,6 @@ wire. What must not: what a call says or what its reply means.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +16,16 @@ from mailbalance.backends import _http
 from mailbalance.backends._ses_errors import EXPIRED
 from mailbalance.errors import UnavailableError
 from mailbalance.fork_lock import ForkLock
+from mailbalance.later import Later
 from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
 from mailbalance.wire.sigv4 import Keys, sign
 
 if TYPE_CHECKING:
+    import asyncio
+
     from mailbalance.wire.aws import AwsChain
+else:
+    asyncio = Later("asyncio", globals())
 
 T = TypeVar("T")
 

@@ -10,7 +10,6 @@ read 2026-11-23.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import replace
 from datetime import date
@@ -29,18 +28,22 @@ from mailbalance.errors import (
     UnavailableError,
 )
 from mailbalance.fork_lock import ForkLock
+from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.sigv4 import Keys
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Mapping
     from typing import Self
 
     from mailbalance.config import BackendSettings
     from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
+else:
+    asyncio = Later("asyncio", globals())
 
 LIMITS = Limits(
     size=40 * 1024 * 1024,

@@ -6,20 +6,23 @@ place that imports botocore. What must not: signing (``sigv4.py``), sending (``h
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
 from mailbalance.fork_lock import IMPORTING, ForkLock
+from mailbalance.later import Later
 from mailbalance.secret import bare, hidden
 from mailbalance.wire import aws_unconfigured as unconfigured
 from mailbalance.wire.sigv4 import STRANGE, Keys
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     from botocore.session import Session
+else:
+    asyncio = Later("asyncio", globals())
 
 #: Where a region may be said in the environment, in this order. botocore reads only the
 #: first; every other AWS SDK, and Lambda, sets the second.

@@ -10,7 +10,6 @@ whole limit. Source: RFC 8305 ("Happy Eyeballs"), sections 4 and 5.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import ipaddress
 import math
@@ -23,8 +22,13 @@ import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mailbalance.later import Later
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable
+else:
+    asyncio = Later("asyncio", globals())
 
 #: Seconds before the next address is tried beside the last (RFC 8305 section 5).
 STAGGER = 0.25

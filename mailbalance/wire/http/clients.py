@@ -10,19 +10,22 @@ counts as passed at the call, unless the exception's class shows that nothing wa
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from mailbalance import __version__
 from mailbalance.errors import ConfigError, UnavailableError
+from mailbalance.later import Later
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
 from mailbalance.wire.http.faults import reading
 from mailbalance.wire.http.reply import Reply
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
+else:
+    asyncio = Later("asyncio", globals())
 
 USER_AGENT = f"mailbalance/{__version__}"
 

@@ -7,7 +7,6 @@ not: sending. Source of the figures: httpx2's defaults, and DESIGN "Wire rules".
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from dataclasses import dataclass, field
@@ -15,14 +14,18 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mailbalance.fork_lock import IMPORTING
+from mailbalance.later import Later
 from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import AsyncGenerator
 
     import httpcore2
+else:
+    asyncio = Later("asyncio", globals())
 
 #: Seconds a connection may idle: below the idle limits of load balancers (60 s at AWS,
 #: less elsewhere), so that we seldom write into a connection that is being closed.

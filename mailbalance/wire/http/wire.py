@@ -6,13 +6,13 @@ What must not: how bytes move (``sockets``, ``streams``), what a status code mea
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
+from mailbalance.later import Later
 from mailbalance.secret import frameless, hidden, shown
 from mailbalance.wire.http import clients, faults, pooled
 from mailbalance.wire.http.direct import DirectRoads
@@ -22,7 +22,10 @@ from mailbalance.wire.http.proxies import is_usable, proxy_for
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator, Mapping
+else:
+    asyncio = Later("asyncio", globals())
 
 
 #: What can make an exchange.

@@ -6,15 +6,19 @@ is first used. What must not: anything that either of them needs.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from mailbalance.fork_lock import IMPORTING, ForkLock
+from mailbalance.later import Later
 
 if TYPE_CHECKING:
+    import asyncio
+
     from mailbalance.wire.http.direct.blocking_pool import BlockingPool
     from mailbalance.wire.http.direct.looped_pool import LoopedPools
     from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
+else:
+    asyncio = Later("asyncio", globals())
 
 
 class DirectRoads:
