@@ -71,7 +71,10 @@ def mutants(source: str) -> Iterator[Mutant]:
     """Give every mutant of a module, in the order of its lines."""
     tree = ast.parse(source)
     seen = {ast.unparse(tree)}
+    unread = set(_unread(tree))
     for (owner, name, at), node, level in list(_places(tree, module_level=True)):
+        if node in unread:
+            continue
         # An element that is left out is as good as one misspelt, and words are words.
         spelt = isinstance(owner, ast.Tuple | ast.Set | ast.List | ast.Dict)
         table = level and not (spelt and isinstance(node, ast.Constant))
@@ -108,6 +111,29 @@ def _places(
                 node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
             )
             yield from _places(node, module_level=inner)
+
+
+def _unread(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give the defaults of parameters that only the form of a protocol asks for.
+
+    The function does not read them, so another default changes nothing.
+    """
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = (each for line in function.body for each in ast.walk(line))
+            read = {each.id for each in names if isinstance(each, ast.Name)}
+            for parameter, default in _defaults(function.args):
+                if parameter.arg not in read:
+                    yield from ast.walk(default)
+
+
+def _defaults(given: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
+    placed = [*given.posonlyargs, *given.args]
+    last = placed[len(placed) - len(given.defaults) :]
+    yield from zip(last, given.defaults, strict=True)
+    for parameter, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if default is not None:
+            yield parameter, default
 
 
 def _is_left_alone(node: ast.AST) -> bool:

@@ -16,6 +16,7 @@ from tests.mutation.running import ROOT, path_of
         ("def f(a):\n    return a < 1", ["a <= 1", "a < 2", "return None"]),
         ("def f(a):\n    if not a:\n        raise E", ["if a:", "if True:", "pass"]),
         ("def f(a):\n    a.b += 2", ["a.b -= 2", "a.b += 3", "pass"]),
+        ("def f(a, b=1, *, c=2):\n    print(b, c)", ["b=2", "c=3"]),
         ("RULES = (R('4', E, 'a|b', scope='x'), S)", ["(S,)", "'b'", "scope='xX'"]),
         ("NAMES = frozenset({'a', 'b'})", ["{'a'}", "{'b'}"]),
         ("RULES = (Rule(RejectedError),)", ["Rule(TransientError)", "()"]),
@@ -39,6 +40,7 @@ def test_each_place_gets_its_mistakes(source: str, changed: list[str]) -> None:
         "if TYPE_CHECKING:\n    x = 1",
         "__all__ = ['a']",
         "class A:\n    def __repr__(self):\n        return 'a'",
+        "def f(a, b=1, *, c=-2, d):\n    pass",
     ],
 )
 def test_what_decides_nothing_is_left_alone(source: str) -> None:

@@ -145,6 +145,31 @@ def test_a_thousand_messages_at_sixty_to_forty_are_six_hundred_give_or_take_one(
         assert sum(split.pick() == 0 for _ in range(1000)) in (599, 600, 601)
 
 
+class Last(Random):
+    """Chance that always takes the last, and tells out of how many."""
+
+    def randrange(self, among):
+        self.among = among
+        return among - 1
+
+
+def test_the_rarest_of_two_backends_may_be_the_first():
+    assert by_messages([Fraction(1), Fraction(10**6)], Last()).pick() == 0
+
+
+@pytest.mark.parametrize(
+    ("given_weights", "slots"), [([5, 3, 2], 10), ([1, 10**6, 10**6], 10_000)]
+)
+def test_a_cycle_starts_anywhere_in_it_or_in_its_first_ten_thousand_slots(
+    given_weights, slots
+):
+    chance = Last()
+
+    by_messages([Fraction(weight) for weight in given_weights], chance)
+
+    assert chance.among == slots
+
+
 def test_weights_with_many_digits_start_at_once():
     awkward = [
         Fraction("33.333333333"),
