@@ -53,6 +53,7 @@ ONE = Door(concurrency=1)
         ({"since": NOW}, {}, "it refuses our credentials"),
         ({"since": NOW - 999}, {}, ""),
         ({"pause": 7.0}, {}, "no room for 7.0 s"),
+        ({"pause": 0.5}, {}, "no room for 0.5 s"),
         ({"in_flight": 1}, {}, "1 messages are under way, and no more may be"),
         ({"tokens": 4}, {"tries": 1}, "too many messages were tried again there"),
         ({"tokens": 5}, {"tries": 1}, ""),
@@ -107,6 +108,7 @@ TOGETHER = ask(together={"ses"})
         (Door(), ask(together={"mailtrap"}), "single"),
         (Door(Rate(2, 10.0)), TOGETHER, "together"),
         (Door(Rate(1, 10.0)), TOGETHER, "single"),
+        (Door(Rate(1, 0.5)), TOGETHER, "single"),
         (Door(Rate(1, 10.0, "requests")), TOGETHER, "together"),
     ],
 )
@@ -281,7 +283,10 @@ def test_a_sender_that_rested_is_tried_with_the_message_itself():
 
 
 def test_one_tried_for_want_of_any_other_is_no_probe():
-    given, changes = view(Probed(), gate=gate_with(since=NOW)).grant(ask())
+    gate = gate_with(since=NOW)
+    cooling(gate.account.breaker, since=NOW - 999)
+
+    given, changes = view(Probed(), gate=gate).grant(ask())
 
     assert (given.held, given.probe, changes) == ((), "no", [])
     assert given.watching
