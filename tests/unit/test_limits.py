@@ -119,8 +119,8 @@ def test_a_window_says_what_looking_at_everything_would_say(count, messages):
 
     for gap, size in messages:
         now += gap
-        wait = window.wait(size, now)
-        assert (wait, window.used(now)) == (slow.wait(size, now), slow.used(now))
+        assert window.used(now) == slow.used(now)
+        assert (wait := window.wait(size, now)) == slow.wait(size, now)
         window.book(size, now + wait)
         slow.went.append((now + wait, size))
 
@@ -151,6 +151,16 @@ def test_what_is_taken_back_after_its_time_gives_no_more_room():
     window.unbook(old, 1)
 
     assert window.wait(1, 10.0) == 10.0
+
+
+def test_nobody_goes_before_one_that_waits_already():
+    window = Window(Rate(8, 200.0, "recipients"), 0.0)
+    first = window.book(5, 0.0)
+    window.book(5, window.wait(5, 0.0))
+
+    window.unbook(first, 5)
+
+    assert window.wait(3, 1.0) == 199.0
 
 
 @pytest.mark.parametrize(
