@@ -223,5 +223,5 @@ def _goes_on(sender: object) -> bool:
     """Whether a task, or a thread by its ident, is still there."""
     if isinstance(sender, int):
         return sender in sys._current_frames()
-    task = cast("asyncio.Task[Any]", sender)
-    return not task.done() and task.get_loop().is_running()
+    task = cast("asyncio.Task[Any] | None", sender)  # it may be forgotten by now
+    return task is not None and not task.done() and task.get_loop().is_running()

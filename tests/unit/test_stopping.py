@@ -411,3 +411,23 @@ sent.wait(10)
     lines = sorted(ended.stdout.splitlines())
 
     assert lines == ["late 1", "the interpreter exits: nothing was sent"], ended.stderr
+
+
+def test_a_program_whose_tasks_have_ended_exits_in_silence():
+    program = """
+import asyncio
+from mailbalance import Mailer, MemoryBackend
+mailer = Mailer({MemoryBackend(): 1})
+
+async def main():
+    sending = mailer.asend(from_="a@example.com", to="b@example.com", text="x")
+    await asyncio.create_task(sending)
+
+asyncio.run(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        timeout=30, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert (ended.stdout, ended.stderr) == ("", "")
