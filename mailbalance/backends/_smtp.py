@@ -107,7 +107,10 @@ class SmtpBackend(ABC):
             f"MAIL FROM:{path(mail.sender) if mail.sender else '<>'}",
             *(f"RCPT TO:{path(each)}" for each in mail.recipients),
             "DATA",
-            mail.wire.decode("utf-8", "backslashreplace").replace("\r\n", "\n") + ".",
+            b"".join(mail.wire)
+            .decode("utf-8", "backslashreplace")
+            .replace("\r\n", "\n")
+            + ".",
         ]
         return "\n".join(said)
 
@@ -195,7 +198,7 @@ class SmtpBackend(ABC):
             await wire.aclose()
 
     def _mail(self, message: Message, envelope: Envelope) -> Mail:
-        content = mime.prepend(mime.render(message), self.control_headers(message))
+        content = mime.prepend(mime.pieces(message), self.control_headers(message))
         return Mail(self.sender(message, envelope), envelope.recipients, content)
 
     def _receipt(self, message: Message, accepted: Accepted) -> Receipt:

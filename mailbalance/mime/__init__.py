@@ -6,13 +6,14 @@ knowledge, and ``mailbalance.message``, which stands above.
 
 from mailbalance.mime.dates import date_value
 from mailbalance.mime.folding import address, address_list, encode_header_value, prepend
-from mailbalance.mime.writer import render, rough_size, upper_size
+from mailbalance.mime.writer import pieces, render, rough_size, upper_size
 
 __all__ = [
     "address",
     "address_list",
     "date_value",
     "encode_header_value",
+    "pieces",
     "prepend",
     "render",
     "rough_size",

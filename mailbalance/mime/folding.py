@@ -21,6 +21,9 @@ from mailbalance.rules.characters import fault_in_line
 #: Columns. Source: RFC 5322 section 2.1.1; with encoded words 76 (RFC 2047 section 2).
 _LINE, _LINE_OF_WORDS = 78, 76
 
+#: Bytes from which a piece of a message is not copied to be joined with others.
+LARGE = 65536
+
 _PHRASE = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 )
@@ -154,14 +157,19 @@ def field(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
-def prepend(rendered: bytes, headers: Iterable[tuple[str, str]]) -> bytes:
-    """Put header fields in front of a rendered message.
+def prepend(
+    pieces: tuple[bytes, ...], headers: Iterable[tuple[str, str]]
+) -> tuple[bytes, ...]:
+    """Put header fields in front of a message in pieces, without copying large ones.
 
     Raises:
         MessageError: When a name or value is not fit for a header.
     """
     lines = [field(_checked(name), encode_header_value(name, v)) for name, v in headers]
-    return "".join(lines).encode("ascii") + rendered
+    front = "".join(lines).encode("ascii")
+    if len(pieces[0]) < LARGE:
+        return front + pieces[0], *pieces[1:]
+    return (front, *pieces) if front else pieces
 
 
 def _checked(name: str) -> str:

@@ -74,19 +74,20 @@ def quoted_printable(data: bytes) -> bytes:
     return binascii.b2a_qp(b"\r\n" + data, istext=True)[2:]
 
 
-def base64(data: bytes) -> bytes:
-    """Encode in lines of 76 characters, joined by CRLF, without a last line end."""
+def base64(data: bytes, end: bytes = b"") -> bytes:
+    """Encode in lines of 76 characters, joined by CRLF, with ``end`` after the last."""
     view, step = memoryview(data), _BASE64_IN * _MANY
     whole = (len(data) - 1) // step * step  # the last line has none after it
     if whole <= 0:
-        return _lines(view)
+        return _lines(view) + end
     digits = -(-len(data) // 3) * 4
-    out = speed.sized(digits + (digits - 1) // _BASE64_OUT * len(b"\r\n"))
+    out = speed.sized(digits + (digits - 1) // _BASE64_OUT * len(b"\r\n") + len(end))
     for at in range(0, whole, step):
         cut = _MANY_LINES.unpack(speed.base64(view[at : at + step]))
         out.write(b"\r\n".join(cut))
         out.write(b"\r\n")
     out.write(_lines(view[whole:]))
+    out.write(end)
     return out.getvalue()
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mailbalance.attachment import Attachment
     from mailbalance.message import Message
 
+_LINE_END = b"\r\n"
+
 #: Bytes for headers of fixed size: Date, Message-ID, MIME-Version, boundaries.
 _FIXED = 2048
 
@@ -44,17 +46,19 @@ _PER_CHARACTER = 8
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A part: its own headers, its body in pieces without a last line end.
+    """A part: its own headers, its body in pieces.
 
     Attributes:
         headers: Lines with their line ends.
-        pieces: What the body is joined from; large files are joined once only.
+        pieces: What the body is joined from.
         plain: The pieces that are not encoded, where a boundary could occur by itself.
+        end: The line end that a boundary after it begins with, if the pieces lack it.
     """
 
     headers: str
     pieces: list[bytes]
     plain: list[bytes]
+    end: bytes = _LINE_END
 
 
 def render(message: Message) -> bytes:
@@ -64,20 +68,48 @@ def render(message: Message) -> bytes:
         MessageError: When it has no MIME form: only a provider's template, or an address
             that needs SMTPUTF8.
     """
-    return message.once("_rendered", lambda: _render(message))
+    return b"".join(pieces(message))
 
 
-def _render(message: Message) -> bytes:
+def pieces(message: Message) -> tuple[bytes, ...]:
+    """Give what ``render`` joins: large files stand alone, and every piece ends a line.
+
+    They are made once for each message, and held for every try of it.
+
+    Raises:
+        MessageError: As ``render`` does.
+    """
+    return message.once("_rendered", lambda: tuple(_render(message)))
+
+
+def _render(message: Message) -> Iterator[bytes]:
     if message.raw is not None:
-        return _completed(message, message.raw)
+        yield _completed(message, message.raw)
+        return
     if not (message.text or message.html):
         raise MessageError(
             "text: is empty, and so is html; a template has no MIME form"
         )
     part = _content(message)
     head = "".join(_head(message)) + part.headers + "\r\n"
-    end = b"" if part.pieces[-1].endswith(b"\r\n") else b"\r\n"
-    return b"".join([head.encode("ascii"), *part.pieces, end])
+    end = b"" if part.pieces[-1].endswith(_LINE_END) else _LINE_END
+    yield from _gathered([head.encode("ascii"), *part.pieces, end])
+
+
+def _gathered(pieces: list[bytes]) -> Iterator[bytes]:
+    """Join pieces, but for large ones that are whole lines."""
+    run: list[bytes] = []
+    for piece in pieces:
+        whole = piece.endswith(_LINE_END) and (not run or run[-1].endswith(_LINE_END))
+        if whole and len(piece) >= folding.LARGE:
+            if run:
+                yield b"".join(run)
+            yield piece
+            run = []
+        elif piece:
+            run.append(piece)
+    if run:
+        yield b"".join(run)
 
 
 def _head(message: Message) -> Iterator[str]:
@@ -139,6 +171,7 @@ def _text_part(subtype: str, text: str) -> _Part:
 
 def _file_part(file: Attachment) -> _Part:
     content_type, encoding, body = _encoded(file)
+    end = b"" if encoding == "base64" else _LINE_END
     shown = "inline" if file.inline else "attachment"
     name = parameters.write("filename", file.filename)
     headers = (
@@ -148,21 +181,23 @@ def _file_part(file: Attachment) -> _Part:
     )
     if file.content_id is not None:
         headers += f"Content-ID: <{file.content_id}>\r\n"
-    return _Part(headers, [body], [body] if encoding == "7bit" else [])
+    return _Part(headers, [body], [body] if encoding == "7bit" else [], end)
 
 
 def _encoded(file: Attachment) -> tuple[str, str, bytes]:
     """Encode a file: base64, so that not a bit changes on the way.
 
     An attached message must stay readable (RFC 2046 section 5.2.1 allows no encoding), so
-    one that is not 7-bit travels as plain bytes under its file name instead.
+    one that is not 7-bit travels as plain bytes under its file name instead. Base64 comes
+    with its last line end, without which it would have to be copied to be sent.
     """
     if not _is_message(file):
-        return file.content_type, "base64", transfer.base64(file.content)
+        return file.content_type, "base64", transfer.base64(file.content, _LINE_END)
     body = transfer.crlf(file.content)
     if body and transfer.is_seven_bit(body):
         return file.content_type, "7bit", body
-    return "application/octet-stream", "base64", transfer.base64(file.content)
+    body = transfer.base64(file.content, _LINE_END)
+    return "application/octet-stream", "base64", body
 
 
 def _is_message(file: Attachment) -> bool:
@@ -192,7 +227,7 @@ class _Boundaries:
         for part in parts:
             pieces.append(f"--{boundary}\r\n{part.headers}\r\n".encode("ascii"))
             pieces += part.pieces
-            pieces.append(b"\r\n")
+            pieces.append(part.end)
         pieces.append(f"--{boundary}--".encode("ascii"))
         headers = f'Content-Type: multipart/{kind}{rest};\r\n boundary="{boundary}"\r\n'
         return _Part(headers, pieces, plain)

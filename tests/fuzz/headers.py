@@ -150,7 +150,7 @@ def check_value(data: bytes) -> None:
     name = choices.text(40) if choices.number(8) == 0 else choices.one_of(_NAMES)
     value = text_of(choices.rest())
     try:
-        both = mime.prepend(_RENDERED, [(name, value)])
+        (both,) = mime.prepend((_RENDERED,), [(name, value)])
     except MessageError as error:
         must_not_repeat(error, value)
         return

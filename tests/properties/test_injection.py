@@ -144,7 +144,7 @@ def test_a_tab_is_refused_but_in_text_of_headers(field: str) -> None:
 def test_headers_put_in_front_are_refused_or_harmless(name: str, value: str) -> None:
     rendered = mime.render(Message(**BASE))
     try:
-        both = mime.prepend(rendered, [(name, value)])
+        (both,) = mime.prepend((rendered,), [(name, value)])
     except MessageError:
         return
     for seen in fields_of(both):

@@ -144,7 +144,7 @@ def test_a_boundary_never_occurs_in_what_it_bounds(text: str, content: bytes) ->
 def test_prepended_headers_read_back_and_stand_in_front(value: str) -> None:
     rendered = mime.render(Message(from_="a@b.c", to="d@e.f", text="x"))
 
-    both = mime.prepend(rendered, [("X-Provider", value), ("X-Other", "1")])
+    (both,) = mime.prepend((rendered,), [("X-Provider", value), ("X-Other", "1")])
 
     assert both.endswith(rendered)
     assert Message.from_mime(both).headers["X-Provider"] == value

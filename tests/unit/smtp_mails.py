@@ -28,7 +28,7 @@ def message(**fields: Any) -> Message:
 def headers(backend: SmtpBackend, sent: Message) -> EmailMessage:
     """Give what the backend would send, as the standard library reads it."""
     mail = backend._mail(sent, Envelope.of(sent))
-    read = email.message_from_bytes(mail.content, policy=email.policy.default)
+    read = email.message_from_bytes(b"".join(mail.pieces), policy=email.policy.default)
     return cast("EmailMessage", read)
 
 

@@ -147,7 +147,7 @@ def test_our_own_id_leaves_room_for_the_callers_variables() -> None:
 def test_any_metadata_is_read_back_or_refused(metadata: dict[str, str]) -> None:
     sent = message(metadata=metadata)
     if refusal(backend(), sent) is None:
-        content = backend()._mail(sent, Envelope.of(sent)).content
+        content = b"".join(backend()._mail(sent, Envelope.of(sent)).pieces)
         head = content.split(b"\r\nX-", 1)[0].split(b"\r\nFrom:")[0]
         lines = head.decode("ascii").split("\r\n")
         value = lines[0] + "".join(line for line in _folded(lines))

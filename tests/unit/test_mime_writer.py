@@ -188,13 +188,13 @@ def test_an_address_that_needs_smtputf8_is_refused() -> None:
 )
 def test_only_fit_headers_are_put_in_front(name: str, value: str) -> None:
     with pytest.raises(MessageError):
-        mime.prepend(b"", [(name, value)])
+        mime.prepend((b"",), [(name, value)])
 
 
 def test_headers_are_put_in_front_folded_and_encoded() -> None:
     tags = ", ".join(f"tag{n}=value{n}" for n in range(12))
-    data = mime.prepend(
-        b"X: 1\r\n\r\n", [("X-SES-MESSAGE-TAGS", tags), ("X-Label", "ä")]
+    (data,) = mime.prepend(
+        (b"X: 1\r\n\r\n",), [("X-SES-MESSAGE-TAGS", tags), ("X-Label", "ä")]
     )
 
     assert data.replace(b"\r\n ", b" ").startswith(

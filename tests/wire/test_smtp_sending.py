@@ -14,6 +14,7 @@ from mailbalance.errors import (
     UnknownOutcomeError,
 )
 from mailbalance.wire.smtp import Accepted, Mail, Rule, Security, SmtpWire
+from mailbalance.wire.smtp.body import canonical
 from mailbalance.wire.smtp.transaction import DOT
 from tests.wire.smtp_peer import FIN, RST, STALL, SmtpPeer
 from tests.wire.smtp_ways import MAIL, How, fail, send
@@ -36,7 +37,9 @@ def test_a_message_arrives_as_it_was(
         results = send(how, wire, MAIL, BIG)
 
         assert all(isinstance(each, Accepted) for each in results), results
-        assert [each[2] for each in peer.accepted] == [MAIL.canonical, BIG.canonical]
+        assert [each[2] for each in peer.accepted] == [
+            canonical(each.content) for each in (MAIL, BIG)
+        ]
         assert len(peer.sessions) == 1
         assert peer.wait().commands[-1] == "QUIT"
 

@@ -61,22 +61,34 @@ class Mail:
     Attributes:
         sender: Address to bounce to; empty for the null path.
         recipients: Addresses to deliver to; at least one.
-        content: The message, with any line ends.
+        content: The message, with any line ends. In pieces, each of them but the last
+            ends a line; they are sent as they are and never joined.
     """
 
     sender: str
     recipients: tuple[str, ...]
-    content: bytes = field(repr=False)
+    content: bytes | tuple[bytes, ...] = field(repr=False)
 
     @cached_property
-    def canonical(self) -> bytes:
+    def pieces(self) -> tuple[bytes, ...]:
         """The message with CRLF line ends."""
-        return canonical(self.content)
+        given = self.content
+        return tuple(map(canonical, (given,) if isinstance(given, bytes) else given))
 
     @cached_property
-    def wire(self) -> bytes:
+    def wire(self) -> tuple[bytes, ...]:
         """The message as DATA carries it, but for the final dot."""
-        return stuffed(self.canonical)
+        return tuple(map(stuffed, self.pieces))
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the message with CRLF line ends."""
+        return sum(map(len, self.pieces))
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        """Whether it can be sent without 8BITMIME."""
+        return all(map(bytes.isascii, self.pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +123,8 @@ def envelope_commands(
     _must_fit(mail, features)
     options = ""
     if features.sized:
-        options += f" SIZE={len(mail.canonical)}"
-    if features.eight_bit and not mail.content.isascii():
+        options += f" SIZE={mail.size}"
+    if features.eight_bit and not mail.is_ascii:
         options += " BODY=8BITMIME"
     commands = [Command("rset", b"RSET\r\n")] if reset else []
     sender = path(mail.sender) if mail.sender else "<>"
@@ -147,18 +159,17 @@ def path(address: str) -> str:
 
 
 def _must_fit(mail: Mail, features: Features) -> None:
-    size = len(mail.canonical)
-    if features.size and size > features.size:
+    if features.size and mail.size > features.size:
         raise UnsuitableError(
-            f"the message has {size:,} bytes and the server takes {features.size:,}",
+            f"the message has {mail.size:,} bytes and the server takes {features.size:,}",
             phase="mail",
         )
-    if not features.eight_bit and not mail.content.isascii():
+    if not features.eight_bit and not mail.is_ascii:
         raise UnsuitableError(
             "the message has 8-bit bytes and the server does not offer 8BITMIME",
             phase="mail",
         )
-    if b"\0" in mail.content:
+    if any(b"\0" in piece for piece in mail.pieces):
         raise UnsuitableError(
             "the message has NUL bytes, which DATA cannot carry", phase="mail"
         )

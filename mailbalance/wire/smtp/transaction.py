@@ -176,8 +176,9 @@ class Transaction:
     def _message(self) -> Steps:
         self._phase = "body"
         self._must_have_time()
-        for chunk in chunks(self._mail.wire):
-            yield self._write(chunk)
+        for piece in self._mail.wire:
+            for chunk in chunks(piece):
+                yield self._write(chunk)
         early = yield Glance()
         if early is not None:
             self._sound = False
