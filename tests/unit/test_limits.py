@@ -120,7 +120,8 @@ def test_a_window_says_what_looking_at_everything_would_say(count, messages):
     for gap, size in messages:
         now += gap
         assert window.used(now) == slow.used(now)
-        assert (wait := window.wait(size, now)) == slow.wait(size, now)
+        wait = window.wait(size, now)
+        assert wait == slow.wait(size, now)
         window.book(size, now + wait)
         slow.went.append((now + wait, size))
 
