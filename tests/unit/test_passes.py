@@ -80,6 +80,7 @@ def test_what_may_go_with_others_is_gathered(known, together, kind, places):
     given = world.choose(together=together)
 
     assert (given.kind, given.sender, given.place) == (kind, "example.com", 0)
+    assert (given.delay, given.began) == (0.0, NOW)
     assert (world.gate().in_flight, world.gate().gathering) == places
 
 
