@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def loop_of(name: str) -> asyncio.AbstractEventLoop:
-    """Make an event loop: asyncio's own or uvloop's."""
+    """Make an event loop: asyncio's own or uvloop's.
+
+    Loads asyncio only when it is called: it would count as memory of cases without loops.
+    """
+    import asyncio
+
     if name == "uvloop":
         import uvloop
 
@@ -22,6 +30,7 @@ def repeated(
     loop: asyncio.AbstractEventLoop, one: Callable[[], Awaitable[object]], at_once: int
 ) -> Callable[[int], None]:
     """Make what runs a coroutine so often, so many at once."""
+    import asyncio
 
     async def several(number: int) -> None:
         for _ in range(number):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Literal
 
 from mailbalance.address import Address
@@ -141,6 +140,8 @@ def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
     elif name in BUILT_IN:
         settings = BackendSettings(name=name, kind=BUILT_IN[name])
     else:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, BUILT_IN, n=1)
         meant = f"did you mean {near[0]}? The" if near else "the"
         raise ConfigError(

@@ -7,7 +7,6 @@ object of SES template names, or ARNs, to Mailtrap's UUIDs. What must not: using
 from __future__ import annotations
 
 import json
-import tomllib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,12 +50,18 @@ def _object(path: str) -> dict[str, Any]:
     except ValueError:
         raise ConfigError(f"{source}: is not text in UTF-8") from None
     try:
-        found = tomllib.loads(text) if path.endswith(".toml") else _json(text)
+        found = _toml(text) if path.endswith(".toml") else _json(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: {error}; {_FORM}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{source}: holds no object; {_FORM}")
     return found
+
+
+def _toml(text: str) -> Any:
+    import tomllib  # few have such a file, and it takes long to load
+
+    return tomllib.loads(text)
 
 
 def _json(text: str) -> Any:
