@@ -71,4 +71,5 @@ class Deadline:
 
     def limit(self, phase: str) -> float:
         """Give the seconds that one wait in this phase, before the commit, may take."""
-        return min(CAPS[phase], self.before_commit)
+        cap, left = CAPS[phase], self._ends - self.reserve - self._clock()
+        return cap if cap < left else max(0.0, left)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: Longest reply line believed, in bytes. RFC 5321 section 4.5.3.1.5 allows 512; real
 #: servers send longer texts, none sends this much.
@@ -84,18 +85,17 @@ class ReplyReader:
         Raises:
             MalformedReplyError: When no more bytes could make it a reply.
         """
-        while (line := self._line()) is not None:
-            found = _LINE.fullmatch(line)
-            if found is None:
-                raise MalformedReplyError("a line that is no SMTP reply")
-            code = int(found[1])
-            if self._lines and code != self._code:
+        while self._buffer and (line := self._line()) is not None:
+            reply, is_last = _read(line)
+            if self._lines and reply.code != self._code:
                 raise MalformedReplyError("a reply with two different codes")
-            self._code = code
-            self._lines.append(_plain(found[3] or b""))
-            if found[2] != b"-":
+            if is_last and not self._lines:
+                return reply
+            self._code = reply.code
+            self._lines.append(reply.lines[0])
+            if is_last:
                 lines, self._lines = tuple(self._lines), []
-                return Reply(code, lines)
+                return Reply(reply.code, lines)
             if len(self._lines) >= LINES_LIMIT:
                 raise MalformedReplyError(f"a reply of more than {LINES_LIMIT} lines")
         return None
@@ -109,6 +109,21 @@ class ReplyReader:
         line = bytes(self._buffer[:end]).removesuffix(b"\r")
         del self._buffer[: end + 1]
         return line
+
+
+@lru_cache(maxsize=64)
+def _read(line: bytes) -> tuple[Reply, bool]:
+    """Read a line as a reply of its own; tell whether it is the last of its reply.
+
+    Servers say the same to each MAIL, RCPT and DATA.
+
+    Raises:
+        MalformedReplyError: When it is none.
+    """
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise MalformedReplyError("a line that is no SMTP reply")
+    return Reply(int(found[1]), (_plain(found[3] or b""),)), found[2] != b"-"
 
 
 def _plain(text: bytes) -> str:

@@ -7,7 +7,7 @@ must not: the dialogue (``transaction``) or its pumping (``blocking``, ``looped_
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mailbalance.frozen import FrozenDict
 
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.replies import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Hand these bytes over, in at most ``limit`` seconds."""
 
     data: bytes | memoryview
     limit: float
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """Wait at most ``limit`` seconds for the next reply."""
 
     limit: float
