@@ -10,7 +10,7 @@ _TRAFFIC = "tests/unit/test_traffic.py"
 
 PLAN: dict[str, tuple[str, ...]] = {
     "mailbalance.wire.smtp.verdict": (_TABLES, "tests/wire/test_smtp_transaction.py"),
-    "mailbalance.backends._ses_errors": (_TABLES,),
+    "mailbalance.backends._ses_errors": (_TABLES, "tests/unit/test_ses_replies.py"),
     "mailbalance.backends._mailtrap_errors": (_TABLES,),
     "mailbalance.backends._ses_smtp_replies": (_TABLES,),
     "mailbalance.backends._mailtrap_smtp_replies": (_TABLES,),
