@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailbalance.backend import Rate
@@ -33,6 +33,7 @@ def most_in_a_period(moments, period):
     rate=rates,
     gaps=st.lists(st.floats(0, 2, exclude_min=True), min_size=1, max_size=120),
 )
+@example(rate=Rate(3, 10.0), gaps=[0.01] * 8)
 def test_no_stretch_of_a_period_ever_has_more_than_its_count(rate, gaps):
     window, now, went = Window(rate, 0.0), 0.0, []
 

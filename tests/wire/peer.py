@@ -144,6 +144,7 @@ class Peer:
     def _play(self, act: Act, sock: socket.socket) -> None:
         with contextlib.suppress(OSError):
             if self.tls is not None:
+                sock.getpeername()  # ssl leaks a socket whose peer has gone already
                 sock = self.tls.wrap_socket(sock, server_side=True)
             act(Caller(self, sock))
             sock.shutdown(socket.SHUT_RDWR)

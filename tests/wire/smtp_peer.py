@@ -172,6 +172,7 @@ class _Dialogue:
             self.sock.close()
 
     def _secure(self) -> None:
+        self.sock.getpeername()  # ssl leaks a socket whose peer has gone already
         self.sock = self.peer._context.wrap_socket(self.sock, server_side=True)
         self.session.tls = True
 
