@@ -112,21 +112,24 @@ class AwsChain:
             UnavailableError: When no region is configured, or the profile does not exist.
         """
         if self._endpoint is None:
-            region = self.region()
+            region, found = self.region(), None
             if self._has_nothing_to_ask():
-                self._endpoint = unconfigured.endpoint(region)
-        if self._endpoint is None:
-            with self._translated(), self._lock.held():
-                # Keys that cannot be used, so that making a client looks up none.
-                client = self._session().create_client(
-                    "sesv2",
-                    region_name=region,
-                    aws_access_key_id="unused",
-                    aws_secret_access_key="unused",  # noqa: S106
-                )
-                self._endpoint = client.meta.endpoint_url
-                client.close()
+                found = unconfigured.endpoint(region)
+            self._endpoint = found or self._asked_endpoint(region)
         return self._endpoint.rstrip("/")
+
+    def _asked_endpoint(self, region: str) -> str:
+        with self._translated(), self._lock.held():
+            # Keys that cannot be used, so that making a client looks up none.
+            client = self._session().create_client(
+                "sesv2",
+                region_name=region,
+                aws_access_key_id="unused",
+                aws_secret_access_key="unused",  # noqa: S106
+            )
+            endpoint: str = client.meta.endpoint_url
+            client.close()
+        return endpoint
 
     def ca_bundle(self) -> str | None:
         """Give the path in ``AWS_CA_BUNDLE`` or in the profile, if there is one."""
