@@ -56,7 +56,7 @@ class Hand:
             recipients,
             RetryPolicy(**policy),
             clock=lambda: self.now,
-            can_carry=lambda door, _: able is None or door in able,
+            **({} if able is None else {"can_carry": lambda door, _: door in able}),
             record=record,
             traffic=self.traffic,
             together=together,
