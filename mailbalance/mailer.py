@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mailbalance.envelope import Envelope
+from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
 from mailbalance.stages import Stages
@@ -81,13 +82,13 @@ class Mailer(Stages):
         timing: Timing | None = None,
         keys: KeyStore | None = None,
     ) -> None:
-        from mailbalance import assembly, events
-        from mailbalance.driver import Timing
-        from mailbalance.keys import MemoryKeys
-        from mailbalance.retry import RetryPolicy
-        from mailbalance.routing import Router, Traffic
-        from mailbalance.under_way import UnderWay
-
+        with IMPORTING:
+            from mailbalance import assembly, events
+            from mailbalance.driver import Timing
+            from mailbalance.keys import MemoryKeys
+            from mailbalance.retry import RetryPolicy
+            from mailbalance.routing import Router, Traffic
+            from mailbalance.under_way import UnderWay
         self.policy = policy or RetryPolicy()
         self.observers = (events.log, *assembly.checked_observers(observers))
         self._defaults = assembly.make_defaults(from_, reply_to)
@@ -116,9 +117,9 @@ class Mailer(Stages):
         Raises:
             ConfigError: With every problem found; with no split, the lines to choose from.
         """
-        from mailbalance import assembly
-        from mailbalance.config import read_settings
-
+        with IMPORTING:
+            from mailbalance import assembly
+            from mailbalance.config import read_settings
         settings = read_settings(hidden(environ))
         weights = ("backup" if w.backup else w.value for w in settings.split)
         return cls(

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from email.message import Message as StdlibMessage
 
     from mailbalance import mime
+    from mailbalance.mime import reader
 else:
     mime = Later("mailbalance.mime", globals())
+    reader = Later("mailbalance.mime.reader", globals())
 
 __all__ = ["Address", "Attachment", "Envelope", "Message", "Stamp"]
 
@@ -241,8 +243,6 @@ class Message(Value):
         Raises:
             MessageError: When it is no message, or the result would be wrong.
         """
-        from mailbalance.mime import reader
-
         parsed = reader.parse(source)
         raw = parsed.raw
         if raw is not None:

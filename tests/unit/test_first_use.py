@@ -52,3 +52,51 @@ def test_a_name_that_a_module_lacks_is_an_attribute_error():
 
 def test_threads_that_make_the_first_message_together_all_get_theirs():
     subprocess.run([sys.executable, "-c", RACE], check=True)
+
+
+#: A fork comes while another thread is loading a module for its first use.
+FORK = """
+import os, signal, sys, threading
+from mailbalance import Mailer, Message
+entered = threading.Event()
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            entered.set()
+            threading.Event().wait(0.3)
+sys.meta_path.insert(0, Slow())
+def act():
+    {act}
+thread = threading.Thread(target=act)
+thread.start()
+assert entered.wait(10)
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    act()
+    os._exit(0)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+MESSAGE = "Message(to='a@example.com', text='x')"
+MAILER = "Mailer('memory=1', environ={})"
+SEND = f"{MAILER}.send(from_='a@example.com', to='b@example.com', text='x')"
+
+
+@pytest.mark.parametrize(
+    ("act", "module"),
+    [
+        (MESSAGE, "importlib.metadata"),
+        (MESSAGE, "mailbalance.rules.address_rules"),
+        (MAILER, "mailbalance.routing.router"),
+        ("Mailer.from_env({'MAILBALANCE_SPLIT': 'memory=1'})", "mailbalance.config"),
+        (SEND, "mailbalance.job"),
+    ],
+)
+def test_a_fork_waits_for_what_another_thread_is_loading(act, module):
+    script = FORK.format(act=act, module=module)
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, timeout=30
+    )
+
+    assert done.returncode == 0, done.stderr
