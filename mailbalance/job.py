@@ -146,16 +146,15 @@ class Job:
         try:
             await over  # not the task: cancelling its caller must not cancel it
             return task.result()
-        except DeliveryError as error:
-            return error
         except asyncio.CancelledError:
             self._detach(task, step)
             raise
 
-    async def _attempt(self, step: Try, over: asyncio.Future[None]) -> Receipt:
+    async def _attempt(self, step: Try, over: asyncio.Future[None]) -> Answer:
         """Make one attempt, and say when it is over.
 
-        ``asyncio.shield`` says so, too, but a turn of the loop later.
+        ``asyncio.shield`` says so, too, but a turn of the loop later. An error is given,
+        not raised: a loop that ends logs what its tasks raise, and this one is told.
         """
         envelope = self.envelope(step.recipients)
         try:
@@ -163,6 +162,8 @@ class Job:
                 return await self._aprobed(step, envelope)
             sent = step.backend.asend(self._message, envelope, timeout=step.timeout)
             return await sent
+        except DeliveryError as error:
+            return error
         finally:
             _tell(over)
 
@@ -229,11 +230,11 @@ class Job:
         told = events.Attempted(self._message.key, message_id, attempt, detached)
         events.tell(self._observers, told)
 
-    def _detach(self, task: asyncio.Task[Receipt], step: Try) -> None:
+    def _detach(self, task: asyncio.Task[Answer], step: Try) -> None:
         """Let an attempt end without its caller; whatever it comes to is told."""
         detached = self._under_way.detached
 
-        def report(ended: asyncio.Task[Receipt]) -> None:
+        def report(ended: asyncio.Task[Answer]) -> None:
             detached.discard(ended)
             answer = _answer_of(ended, step.backend.name)
             if answer is None:
@@ -259,7 +260,7 @@ def _nobody(_: Answer | None) -> None:
     """Hear what became of a job, for callers who wait for it themselves."""
 
 
-def _answer_of(ended: asyncio.Task[Receipt], backend: str) -> Answer | None:
+def _answer_of(ended: asyncio.Task[Answer], backend: str) -> Answer | None:
     """Give what a detached attempt came to; ``None`` for a fault of ours, logged."""
     if ended.cancelled():
         why = "cancelled by its caller"
@@ -267,8 +268,6 @@ def _answer_of(ended: asyncio.Task[Receipt], backend: str) -> Answer | None:
     error = ended.exception()
     if error is None:
         return ended.result()
-    if isinstance(error, DeliveryError):
-        return error
     events.logger.error("a detached attempt failed", exc_info=error)
     return None
 

@@ -50,13 +50,24 @@ async def asend(
 ) -> Receipt:
     """Do as ``send`` does, in a task that outlives its caller until the key is settled."""
     sending = _Sending(mailer, message, via, envelope)
-    task = asyncio.ensure_future(_drive(sending))
+    task = asyncio.ensure_future(_end_of(sending))
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
         sending.leave(task)
         raise
-    return task.result()
+    end = task.result()
+    if isinstance(end, Exception):
+        raise end
+    return end
+
+
+async def _end_of(sending: _Sending) -> Receipt | Exception:
+    """Give what it comes to, not raised: a loop that ends logs what its tasks raise."""
+    try:
+        return await _drive(sending)
+    except Exception as error:  # noqa: BLE001 - raised where somebody waits for it
+        return error
 
 
 async def _drive(sending: _Sending) -> Receipt:
@@ -108,21 +119,16 @@ class _Sending:
             keys.aclaim, keys.asettle, keys.arelease, self._await, self._adeliver
         )
 
-    def leave(self, task: asyncio.Task[Receipt]) -> None:
+    def leave(self, task: asyncio.Task[Receipt | Exception]) -> None:
         """Stop where that is possible, and let the rest end without a caller.
 
         A question to the store is never broken off: nobody would know its answer.
         """
         self._gone = True
         self._mailer.under_way.detached.add(task)
-        task.add_done_callback(self._heard)
+        task.add_done_callback(self._mailer.under_way.detached.discard)
         if self._may_stop:
             task.cancel()
-
-    def _heard(self, task: asyncio.Task[Receipt]) -> None:
-        self._mailer.under_way.detached.discard(task)
-        if not task.cancelled():
-            task.exception()  # the observers were told; nobody else is left to hear it
 
     def _begin(self, envelope: Envelope) -> Job:
         waited = self._mailer.timing.clock() - self._since

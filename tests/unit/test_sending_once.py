@@ -631,6 +631,26 @@ def test_a_loop_that_ends_amid_an_attempt_leaves_the_key_settled():
     assert tries(mailer) == 1
 
 
+@pytest.mark.parametrize("key", ["bill-17", None])
+def test_a_loop_that_ends_amid_an_attempt_logs_no_error_that_was_told(key, caplog):
+    told = []
+
+    async def main():
+        lost = UnknownOutcomeError("lost", phase="reply")
+        mailer = one(backend=Held(committed=True, fault=lost), observers=[told.append])
+        sending = asyncio.ensure_future(mailer.asend(**{**NOTE, "key": key}))
+        await mailer.backends["only"].entered.wait()
+        asyncio.get_running_loop().call_later(0.02, mailer.backends["only"].let_go.set)
+        return sending  # still under way
+
+    asyncio.run(main())
+
+    assert [event.error.phase for event in told if isinstance(event, GaveUp)] == [
+        "reply"
+    ]
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
 def test_a_fault_of_a_backend_after_its_caller_has_gone_is_unknown():
     async def main():
         backend = Held(committed=True, fault=ZeroDivisionError())
