@@ -99,6 +99,10 @@ class SesDoor:
         """Judge a request."""
         if refusal := signature.check(call, self._credentials, datetime.now(UTC)):
             return _error(refusal.code, refusal.text)
+        return self.act(call)
+
+    def act(self, call: Call) -> Answer:
+        """Judge a request whose signature is right."""
         match call.method, call.path:
             case "POST", "/v2/email/outbound-emails":
                 return self._requested(call, self._send_email)

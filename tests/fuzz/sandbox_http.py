@@ -99,19 +99,21 @@ def check_ses(data: bytes) -> None:
     body = stretched(choices.rest())
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     headers = {"host": "h", "x-amz-date": stamp}
-    call = Call("POST", "/v2/email/outbound-emails", "", headers, body)
+    bulk = b"BulkEmailEntries" in body
+    path = f"/v2/email/outbound-{'bulk-' if bulk else ''}emails"
+    call = Call("POST", path, "", headers, body)
     if strange:
         text = strange.decode("latin-1")
         headers |= {"authorization": f"{signature.ALGORITHM} {text}", "x-amz-x": text}
         assert door.answer(call).status in (400, 403)
         return
-    answer = door._send_email(call)
+    answer = door.act(call)
 
     _must_hold(door, answer)
     for arrival in answer.accepted:
         assert len(arrival.recipients) <= 50
         assert all("@" in each for each in (arrival.sender, *arrival.recipients))
-        for tag in json.loads(body).get("EmailTags") or ():
+        for tag in json.loads(arrival.raw).get("EmailTags") or ():
             assert re.fullmatch(r"[A-Za-z0-9_-]+|ses:feedback-id-[ab]", tag["Name"])
 
 
@@ -122,12 +124,21 @@ _SIMPLE = (
     b'"Charset":"utf-8"}},"Headers":[{"Name":"X-A","Value":"1"}],"Attachments":[{'
     b'"FileName":"f","RawContent":"QQ=="}]}},"EmailTags":[{"Name":"k","Value":"v"}]}'
 )
+_BULK = (
+    b'{"FromEmailAddress":"a@x.com","DefaultContent":{"Template":{"TemplateName":"t",'
+    b'"TemplateData":"{}"}},"DefaultEmailTags":[{"Name":"k","Value":"v"}],'
+    b'"BulkEmailEntries":[{"Destination":{"ToAddresses":["b@y.com"]},"ReplacementTags":'
+    b'[{"Name":"k","Value":"w"}],"ReplacementHeaders":[{"Name":"X-A","Value":"1"}],'
+    b'"ReplacementEmailContent":{"ReplacementTemplate":{"ReplacementTemplateData":"{}"'
+    b'}}},{"Destination":{"ToAddresses":["c@y.com"]}}]}'
+)
 _RAW = base64.b64encode(b"From: a@x.com\nTo: b@y.com\nX-Demo-Id: 1\n\nx")
 SES = Target(
     "sandbox-ses",
     check_ses,
     (
         b"\0\1" + _SIMPLE,
+        b"\0\1" + _BULK,
         b'\0\1{"Content":{"Raw":{"Data":"' + _RAW + b'"}}}',
         b'\0\1{"FromEmailAddress":"a@x.com","Destination":{"ToAddresses":["b@y.com"]},'
         b'"Content":{"Template":{"TemplateName":"n","TemplateData":"{}"}},'
