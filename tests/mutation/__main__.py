@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.mutation.operators import mutants
 from tests.mutation.plan import PLAN
@@ -27,19 +28,21 @@ def main() -> int:
     """Do what the command line says."""
     options = _parser().parse_args()
     prepare()
-    figures = []
+    figures: list[dict[str, Any]] = []
     for module in options.modules or PLAN:
         found = list(mutants(path_of(module).read_text()))[:: options.every]
         tests = options.tests or PLAN[module]
         judged = list(judge(module, tests, found, options.jobs))
         figures.append(_figures(module, judged))
         _tell(module, judged, show=options.show)
+    if len(figures) > 1:
+        _say(_total(figures))
     if options.figures:
         options.figures.write_text(json.dumps(figures, indent=2))
     return 0 if all(each["killed"] >= GOAL * each["mutants"] for each in figures) else 1
 
 
-def _figures(module: str, judged: list[Judged]) -> dict[str, object]:
+def _figures(module: str, judged: list[Judged]) -> dict[str, Any]:
     killed = sum(each.verdict != "survived" for each in judged)
     return {"module": module, "mutants": len(judged), "killed": killed}
 
@@ -55,6 +58,13 @@ def _tell(module: str, judged: list[Judged], *, show: bool) -> None:
     )
     for mutant in sorted(alive) if show else ():
         _say(f"    {path_of(module).name}:{mutant.line}: {mutant.what}")
+
+
+def _total(figures: list[dict[str, Any]]) -> str:
+    killed, mutants = (
+        sum(each[what] for each in figures) for what in ("killed", "mutants")
+    )
+    return f"{f'{len(figures)} modules':45} {killed:>4} of {mutants:>4} killed"
 
 
 def _say(text: str) -> None:
