@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from mailbalance.fork_lock import IMPORTING
+
 if TYPE_CHECKING:
     from mailbalance.backend import Backend
     from mailbalance.config import BackendSettings
@@ -32,5 +34,6 @@ def make_backend(settings: BackendSettings) -> Backend:
         ConfigError: With every problem in the settings.
     """
     module, name = KINDS[settings.kind]
-    made = getattr(import_module(module), name).from_settings(settings)
-    return cast("Backend", made)
+    with IMPORTING:
+        kind = getattr(import_module(module), name)
+    return cast("Backend", kind.from_settings(settings))

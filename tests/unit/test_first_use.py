@@ -90,6 +90,7 @@ SEND = f"{MAILER}.send(from_='a@example.com', to='b@example.com', text='x')"
         (MESSAGE, "mailbalance.rules.address_rules"),
         (MAILER, "mailbalance.routing.router"),
         ("Mailer.from_env({'MAILBALANCE_SPLIT': 'memory=1'})", "mailbalance.config"),
+        (MAILER, "mailbalance.backends.memory"),
         (SEND, "mailbalance.job"),
     ],
 )
