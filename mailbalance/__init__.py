@@ -167,11 +167,14 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load a public name from its module (PEP 562)."""
-    if name in _MODULES:
-        return import_module(f"mailbalance.{name}")
-    if name not in _HOME:
+    if name not in _MODULES and name not in _HOME:
         raise AttributeError(f"module 'mailbalance' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    from mailbalance.fork_lock import IMPORTING
+
+    with IMPORTING:
+        if name in _MODULES:
+            return import_module(f"mailbalance.{name}")
+        value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

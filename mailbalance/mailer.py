@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
     from typing import Self
 
-    from mailbalance import events, keyed
+    from mailbalance import bulk, events, keyed
     from mailbalance.assembly import WeightLike
     from mailbalance.backend import Receipt
     from mailbalance.bulk import Result
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mailbalance.routing import Route, Unit
 else:
     asyncio = Later("asyncio", globals())
+    bulk = Later("mailbalance.bulk", globals())
     keyed = Later("mailbalance.keyed", globals())
 
 
@@ -244,9 +245,9 @@ class Mailer(Stages):
             ClosedError: When the mailer was closed. This, and what ``messages`` raises,
                 comes after the results of all that was begun.
         """
-        from mailbalance.bulk import send_many
-
-        return send_many(self, messages, concurrency=concurrency, progress=progress)
+        return bulk.send_many(
+            self, messages, concurrency=concurrency, progress=progress
+        )
 
     def asend_many(
         self,
@@ -261,9 +262,9 @@ class Mailer(Stages):
         the loop early by ``contextlib.aclosing``, or what was begun ends only when Python
         finds the iterator forgotten.
         """
-        from mailbalance.bulk import asend_many
-
-        return asend_many(self, messages, concurrency=concurrency, progress=progress)
+        return bulk.asend_many(
+            self, messages, concurrency=concurrency, progress=progress
+        )
 
     def close(self) -> None:
         """Take no more messages, let those of other threads end, and close connections.

@@ -69,6 +69,11 @@ _WORDS = {
 }
 
 
+#: Classes of which one was made. pydantic's core sets up parts of itself with the first,
+#: and a child that is forked amid that would wait for its parent's thread for ever.
+_MADE: set[type] = set()
+
+
 class FaultsError(ValueError):
     """Several faults in one field, each with the place inside the field.
 
@@ -96,7 +101,12 @@ class Value(BaseModel):
 
     def __init__(self, /, **data: Any) -> None:
         try:
-            self.__pydantic_validator__.validate_python(data, self_instance=self)
+            if type(self) in _MADE:
+                self.__pydantic_validator__.validate_python(data, self_instance=self)
+                return
+            with IMPORTING:
+                self.__pydantic_validator__.validate_python(data, self_instance=self)
+            _MADE.add(type(self))
         except ValidationError as error:
             _refuse(error, type(self))
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from mailbalance import mime
 from mailbalance.backends import _json, _ses_tags
+from mailbalance.envelope import Envelope
 from mailbalance.options import thaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailbalance.attachment import Attachment
-    from mailbalance.message import Envelope, Message
+    from mailbalance.message import Message
     from mailbalance.options import SesOptions
 
 #: Extra headers of a Simple message or a template, and characters of each.
@@ -96,8 +97,6 @@ def _addressees(message: Message) -> set[str]:
     addresses = (*message.to, *message.cc, *message.bcc)
     if len(addresses) == 1:
         return {addresses[0].email}
-    from mailbalance.message import Envelope
-
     return set(Envelope.of(message).recipients)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mailbalance.address import Address
 from mailbalance.config.backend import BackendSettings, variable
@@ -19,7 +19,13 @@ from mailbalance.config.variables import Problems, addresses, positive, sender, 
 from mailbalance.config.weights import Weight, parse_split, split_names
 from mailbalance.errors import ConfigError
 from mailbalance.frozen import FrozenDict
+from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = Later("difflib", globals())
 
 #: Backends that need no DSN, with their kind.
 BUILT_IN = {
@@ -140,9 +146,7 @@ def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
     elif name in BUILT_IN:
         settings = BackendSettings(name=name, kind=BUILT_IN[name])
     else:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, BUILT_IN, n=1)
+        near = difflib.get_close_matches(name, BUILT_IN, n=1)
         meant = f"did you mean {near[0]}? The" if near else "the"
         raise ConfigError(
             f"unknown backend {name!r} in the split: {meant} built-in ones are "

@@ -10,10 +10,16 @@ import json
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import ConfigError
 from mailbalance.frozen import FrozenDict
+from mailbalance.later import Later
+
+if TYPE_CHECKING:
+    import tomllib
+else:  # few have such a file, and it takes long to load
+    tomllib = Later("tomllib", globals())
 
 VARIABLE = "MAILBALANCE_TEMPLATES"
 
@@ -59,8 +65,6 @@ def _object(path: str) -> dict[str, Any]:
 
 
 def _toml(text: str) -> Any:
-    import tomllib  # few have such a file, and it takes long to load
-
     return tomllib.loads(text)
 
 

@@ -12,9 +12,16 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from mailbalance.later import Later
 from mailbalance.rules import encoded_words
 from mailbalance.rules.characters import fault_in_line
+
+if TYPE_CHECKING:
+    import idna
+else:
+    idna = Later("idna", globals())
 
 #: Octets. Source: RFC 5321 sections 4.5.3.1.1 to 4.5.3.1.3; a path has 256 with its <>.
 _LONGEST_LOCAL, _LONGEST_DOMAIN, _LONGEST_PATH = 64, 253, 254
@@ -131,8 +138,6 @@ def _domain(domain: str) -> str:
 
 def _a_labels(domain: str) -> str:
     """Encode an international domain (UTS-46, not transitional: faß.de keeps its ß)."""
-    import idna
-
     try:
         return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
     except (idna.IDNAError, ValueError, IndexError):

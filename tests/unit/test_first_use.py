@@ -1,11 +1,74 @@
 """What is loaded or made at its first use, whoever comes first."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import mailbalance
 from mailbalance.later import Later
+
+#: What runs in a process of its own, or serves tests.
+APART = {"cli", "sandbox", "testing", "__main__.py"}
+
+
+def late_imports(source):
+    """Give the imports inside functions, and whether each is made under the lock."""
+    found = []
+
+    def walk(node, *, late, locked):
+        for child in ast.iter_child_nodes(node):
+            text = ast.unparse(child)
+            if isinstance(child, ast.If) and text.startswith("if TYPE_CHECKING"):
+                continue
+            if late and imports(child, text):
+                found.append((text, locked))
+            walk(
+                child,
+                late=late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef),
+                locked=locked or text.startswith("with IMPORTING"),
+            )
+
+    walk(ast.parse(source), late=False, locked=False)
+    return found
+
+
+def imports(node, text):
+    if isinstance(node, ast.Call):
+        return text.startswith("import_module(")
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def test_a_late_import_is_found():
+    source = """
+def f():
+    import a
+    with IMPORTING:
+        from b import c
+    x = import_module('d')
+"""
+
+    assert late_imports(source) == [
+        ("import a", False),
+        ("from b import c", True),
+        ("import_module('d')", False),
+    ]
+
+
+def test_every_late_import_is_one_that_a_fork_waits_for():
+    root = Path(mailbalance.__file__).parent
+    unlocked = [
+        (str(path.relative_to(root)), what)
+        for path in root.rglob("*.py")
+        if path.relative_to(root).parts[0] not in APART
+        for what, locked in late_imports(path.read_text())
+        if not locked
+    ]
+
+    assert unlocked == [("__init__.py", "from mailbalance.fork_lock import IMPORTING")]
+
 
 #: Sixteen threads make the first message of the process at the same moment.
 RACE = """

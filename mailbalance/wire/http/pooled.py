@@ -10,6 +10,7 @@ from contextlib import aclosing, closing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.later import Later
 from mailbalance.wire.http import faults
 from mailbalance.wire.http.clients import framed
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
@@ -17,6 +18,8 @@ from mailbalance.wire.http.reply import Reply
 
 if TYPE_CHECKING:
     import httpcore2
+else:
+    httpcore2 = Later("httpcore2", globals())
 
 
 def post(
@@ -66,8 +69,6 @@ def _retire_after_oddity(response: Any, reply: Reply, exchange: Exchange) -> Non
 
 
 def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
-    import httpcore2
-
     headers = framed(request, host=True).items()
     return httpcore2.Request(
         request.method,
@@ -82,8 +83,6 @@ def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def _target(url: str) -> Any:
-    import httpcore2
-
     return httpcore2.URL(url)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
 from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.tls import client_context
@@ -24,8 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     import httpcore2
+
+    from mailbalance.wire.http import sockets, streams
 else:
     asyncio = Later("asyncio", globals())
+    httpcore2 = Later("httpcore2", globals())
+    sockets = Later("mailbalance.wire.http.sockets", globals())
+    streams = Later("mailbalance.wire.http.streams", globals())
 
 #: Seconds a connection may idle: below the idle limits of load balancers (60 s at AWS,
 #: less elsewhere), so that we seldom write into a connection that is being closed.
@@ -128,23 +132,13 @@ class Pools:
         return self._state
 
     def _new_sync(self, proxy: str | None) -> httpcore2.ConnectionPool:
-        with IMPORTING:
-            import httpcore2
-
-            from mailbalance.wire.http.sockets import Sockets
-
         # TLS inside TLS needs httpcore's own streams; its time-outs are then per wait.
-        network = None if _is_tls(proxy) else Sockets()
+        network = None if _is_tls(proxy) else sockets.Sockets()
         return httpcore2.ConnectionPool(network_backend=network, **self._options(proxy))
 
     def _new_async(self, proxy: str | None) -> httpcore2.AsyncConnectionPool:
-        with IMPORTING:
-            import httpcore2
-
-            from mailbalance.wire.http.streams import Streams
-
         return httpcore2.AsyncConnectionPool(
-            network_backend=Streams(), **self._options(proxy)
+            network_backend=streams.Streams(), **self._options(proxy)
         )
 
     def _options(self, proxy: str | None) -> dict[str, Any]:
@@ -175,14 +169,10 @@ async def _enter(state: _State, loop: asyncio.AbstractEventLoop) -> _LoopPools:
 
 
 def _tls(ca: str | None) -> ssl.SSLContext:
-    from mailbalance.wire.http.sockets import Tls
-
-    return cast("ssl.SSLContext", Tls(client_context(ca)))
+    return cast("ssl.SSLContext", sockets.Tls(client_context(ca)))
 
 
 def _proxy(url: str) -> httpcore2.Proxy:
-    import httpcore2
-
     parts = urlsplit(url)
     auth = None
     if parts.username is not None:
