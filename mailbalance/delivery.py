@@ -39,6 +39,13 @@ class CallerGone:
     answer: Answer | None = None
 
 
+class Alone:
+    """Said to a plan in place of an answer: its first try was not made together after all.
+
+    Nothing of it reached a backend; the message goes by itself.
+    """
+
+
 def plan(
     route: Route,
     recipients: tuple[str, ...],
@@ -50,10 +57,11 @@ def plan(
     traffic: Traffic | None = None,
     sender: str = "",
     together: Container[str] = (),
-) -> Generator[Try | Receipt, Answer | CallerGone, None]:
+) -> Generator[Try | Receipt, Answer | CallerGone | Alone, None]:
     """Decide the tries for one message, one at a time.
 
-    Sent a ``CallerGone``, it makes no further try and ends with what is known.
+    Sent a ``CallerGone``, it makes no further try and ends with what is known; sent an
+    ``Alone``, it decides on its first try anew.
 
     Args:
         route: The backends to try, in order.
@@ -97,6 +105,11 @@ def plan(
                 given.probe,
                 given.kind == "together",
             )
+            if isinstance(heard, Alone):
+                taken, given = given, None
+                story.traffic.undo(taken)
+                given = story.alone(clock())
+                continue
             gone = isinstance(heard, CallerGone)
             answer = heard.answer if isinstance(heard, CallerGone) else heard
             now = clock()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from mailbalance import events
 from mailbalance.backend import Attempt, Backend, Probing, Receipt, Try
-from mailbalance.delivery import CallerGone, plan
+from mailbalance.delivery import Alone, CallerGone, plan
 from mailbalance.errors import (
     DeliveryError,
     MailError,
@@ -98,6 +98,14 @@ class Job:
             return self.steps.send(answer)
         finally:
             self._note(answer, detached=False)
+
+    def alone(self) -> Try:
+        """Give the first try anew, by itself: it was not made together after all.
+
+        Raises:
+            DeliveryError: When no backend may be tried in time.
+        """
+        return cast("Try", self.steps.send(Alone()))
 
     def leave(self, answer: Answer | None = None) -> None:
         """End without a caller: make no further try, and tell what is known.

@@ -36,15 +36,26 @@ class Later:
     __slots__ = ("_name", "_place")
 
     def __init__(self, name: str, place: dict[str, Any]) -> None:
-        self._name = name
-        self._place = place
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_place", place)
 
-    def __getattr__(self, attribute: str) -> Any:
-        """Load the module, and give what was asked for."""
+    def _load(self) -> Any:
         with IMPORTING:
             module = import_module(self._name)
         self._place[self._name.rpartition(".")[2]] = module
-        return getattr(module, attribute)
+        return module
+
+    def __getattr__(self, attribute: str) -> Any:
+        """Load the module, and give what was asked for."""
+        return getattr(self._load(), attribute)
+
+    def __setattr__(self, attribute: str, value: Any) -> None:
+        """Load the module, and change it: tests do, by the name they find here."""
+        setattr(self._load(), attribute, value)
+
+    def __delattr__(self, attribute: str) -> None:
+        """Load the module, and take something out of it."""
+        delattr(self._load(), attribute)
 
     def __repr__(self) -> str:
         return f"<{self._name}, not loaded here yet>"

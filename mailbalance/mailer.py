@@ -12,18 +12,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
+from mailbalance import events
 from mailbalance.envelope import Envelope
 from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
 from mailbalance.stages import Stages
+from mailbalance.under_way import UnderWay  # now: exit functions run in reverse order
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
     from typing import Self
 
-    from mailbalance import bulk, events, keyed
+    from mailbalance import bulk, keyed
     from mailbalance.assembly import WeightLike
     from mailbalance.backend import Receipt
     from mailbalance.bulk import Result
@@ -84,12 +86,11 @@ class Mailer(Stages):
         keys: KeyStore | None = None,
     ) -> None:
         with IMPORTING:
-            from mailbalance import assembly, events
+            from mailbalance import assembly, intake, job  # noqa: F401 - all of a send's
             from mailbalance.driver import Timing
             from mailbalance.keys import MemoryKeys
             from mailbalance.retry import RetryPolicy
             from mailbalance.routing import Router, Traffic
-            from mailbalance.under_way import UnderWay
         self.policy = policy or RetryPolicy()
         self.observers = (events.log, *assembly.checked_observers(observers))
         self._defaults = assembly.make_defaults(from_, reply_to)

@@ -86,7 +86,18 @@ class Story:
         Raises:
             DeliveryError: When no backend may be tried in time.
         """
-        ask = self._ask(self.started, self.route.assigned, together=together)
+        return self._begin(
+            self._ask(self.started, self.route.assigned, together=together)
+        )
+
+    def alone(self, now: float) -> Pass:
+        """Give the first try anew, by itself; raises what ``first`` raises.
+
+        Whether it goes where the split assigned it was counted before.
+        """
+        return self._begin(self._ask(now))
+
+    def _begin(self, ask: Ask) -> Pass:
         given = self.traffic.choose(self.able, ask)
         if given is None:
             raise self.traffic.refusal(self.able, ask)

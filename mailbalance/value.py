@@ -128,8 +128,8 @@ class Value(BaseModel):
     ) -> bool | None:
         """Make what checks the fields, if it was not made yet; once for all threads.
 
-        A thread that came to it a little later must not find it half made, as it could
-        with pydantic before 2.14; and a fork must wait, for the child would for ever.
+        A thread that comes to it a little later must not find it half made; and a fork
+        must wait, for the child would for ever.
         """
         depth = _parent_namespace_depth + (_parent_namespace_depth > 0)  # this frame
         with IMPORTING:

@@ -52,6 +52,15 @@ CODES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: And those of its statuses that no error of ``SendEmail`` has a code for.
+_REFUSED: Mapping[str, str] = MappingProxyType(
+    {
+        **CODES,
+        "INVALID_SENDING_POOL_NAME": "ConfigurationSetDoesNotExist",  # that names the pool
+        "FAILED": "FAILED",
+    }
+)
+
 #: Codes of a caller that may send, but not in bulk.
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied"})
 
@@ -67,13 +76,15 @@ def lane(message: Message) -> Hashable | None:
     entries. So do attachments, which all entries would have to share.
     """
     ses = message.ses
-    named = ses.model_fields_set
-    if not (ses.template_name or ses.template_arn) or named & _ALONE:
+    if not (ses.template_name or ses.template_arn):
+        return None
+    options = {name: value for name, value in ses if value is not None}
+    if not _ALONE.isdisjoint(options):
         return None
     if message.attachments or len((*message.to, *message.cc, *message.bcc)) != 1:
         return None
-    options = frozenset((name, getattr(ses, name)) for name in named - _OWN_OPTIONS)
-    return message.from_, message.reply_to, options
+    shared = frozenset((n, v) for n, v in options.items() if n not in _OWN_OPTIONS)
+    return message.from_, message.reply_to, shared
 
 
 def bulk_body(
@@ -149,7 +160,9 @@ def _whole(
 
     One wrong entry may be the reason, and only alone each message learns whether it is.
     """
-    error = failure(backend, response, *mails[0], keys)
+    message, envelope = mails[0]
+    everybody = [each for _, other in mails for each in other.recipients]
+    error = failure(backend, response, message, envelope.only(everybody), keys)
     if error.code in _DENIED:
         return ApartError(str(error), for_good=True)
     if isinstance(error, RejectedError | UnsuitableError):
@@ -173,14 +186,15 @@ def _answer(backend: str, entry: Any, mail: Mail, keys: Keys) -> Answer:
         )
     secrets = keys.secret_key, keys.token, keys.access_key
     text = _answers.scrubbed(str(fields.get("Error") or status or ""), secrets)
-    if not isinstance(status, str) or not status:
+    if provider_id or not isinstance(status, str) or status not in _REFUSED:
         return UnknownOutcomeError(
             f"SES did not tell what became of this message of a bulk call: {text}",
+            likely="accepted" if provider_id else None,
             backend=backend,
             phase="reply",
             code="200",
         )
-    code = CODES.get(status, status)
+    code = _REFUSED[status]
     http = HTTP_STATUS.get(code, 400)
     verdict = classify(http, code, text, Facts.of(message, envelope))
     return _http.failure(

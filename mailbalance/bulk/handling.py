@@ -144,10 +144,8 @@ class Handling:
 
     def advance(self, member: Member, answer: Answer | None) -> Result | None:
         """Hand an answer to a message's plan; give its result, if that was the end."""
-        if answer is None:
-            return None
         try:
-            step = member.job.advance(answer)
+            step = member.job.advance(answer) if answer else member.job.alone()
         except DeliveryError as error:
             member.job.failed(error)
             return Result(member.index, member.message, error=error)

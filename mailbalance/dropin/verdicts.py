@@ -97,6 +97,14 @@ def of_entry(
     provider_id = entry.get("MessageId")
     if status == words.success:
         return str(provider_id) if provider_id else without_id(200, backend)
+    if provider_id or status not in words.refusals:
+        return UnknownOutcomeError(
+            f"SES did not tell what became of an entry of a bulk call: {status}",
+            likely="accepted" if provider_id else None,
+            backend=backend,
+            phase="reply",
+            code="200",
+        )
     code, text = words.code(status), str(entry.get("Error") or status)
     return _judged(
         HTTP_STATUS.get(code, 400), {}, code, text, message, envelope, backend

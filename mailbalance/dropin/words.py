@@ -53,6 +53,12 @@ class Words:
         """Give the bulk status that says the same as a code."""
         return self.statuses.get(code, self.statuses[""])
 
+    @property
+    def refusals(self) -> frozenset[str]:
+        """The statuses of entries that were not accepted."""
+        pools = {"InvalidSendingPoolName", "INVALID_SENDING_POOL_NAME"}
+        return frozenset(self.statuses.values()) | pools
+
     def code(self, status: str) -> str:
         """Give the code that says the same as a bulk status, or the status itself."""
         for code, word in self.statuses.items():

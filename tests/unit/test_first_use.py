@@ -108,6 +108,14 @@ def test_a_module_is_known_by_the_last_part_of_its_name():
     assert Later("os.path", place).join("a", "b") == place["path"].join("a", "b")
 
 
+def test_a_module_can_be_changed_through_what_stands_for_it(monkeypatch):
+    place = {}
+
+    monkeypatch.setattr(Later("json", place), "dumps", "another")
+
+    assert sys.modules["json"].dumps == "another"
+
+
 def test_a_name_that_a_module_lacks_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'json' has no attribute 'dump5'"):
         _ = Later("json", {}).dump5

@@ -18,6 +18,7 @@ from mailbalance import (
     RetryPolicy,
     ThrottledError,
     TransientError,
+    UnavailableError,
     UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
@@ -187,6 +188,16 @@ def test_a_call_that_none_may_share_sends_each_alone(many):
     assert [result.ok for result in results] == [True] * 5
     assert [len(result.receipt.attempts) for result in results] == [1] * 5
     assert mailer.status()[0].failures == 0
+
+
+def test_health_learns_from_what_goes_alone_after_all(many):
+    mailer = Mailer({Batching("mailtrap"): 1})
+    mailer.backends["mailtrap"].whole = [ApartError("not together")]
+    mailer.backends["mailtrap"].answer(UnavailableError("bad key", phase="auth"))
+
+    many(mailer, [letter(1)])
+
+    assert mailer.status()[0].state == "cooling"
 
 
 def test_one_failed_batch_is_one_failure_of_the_backend(many):

@@ -7,8 +7,9 @@ import pytest
 from tenacity import stop_after_attempt, stop_after_delay, wait_fixed
 
 from mailbalance.backend import Limits, Rate, Receipt, Refusal
-from mailbalance.delivery import CallerGone, plan
+from mailbalance.delivery import Alone, CallerGone, plan
 from mailbalance.errors import (
+    DeliveryError,
     RejectedError,
     ThrottledError,
     TransientError,
@@ -518,3 +519,35 @@ def test_no_wait_is_asked_for_where_nothing_comes_after_it(answer):
     Hand(SES, MAILTRAP, wait=wait).answer(answer)
 
     assert wait.asked == []
+
+
+def test_a_try_that_was_not_made_together_after_all_is_made_alone():
+    hand = Hand(SES, MAILTRAP, together=("ses",))
+    assert hand.step.together
+
+    hand.now += 7
+    hand.step = hand.steps.send(Alone())
+
+    assert (hand.step.backend, hand.step.together) == (SES, False)
+    assert hand.under_way == 1
+    assert hand.step.timeout == RetryPolicy().timeout - 7
+
+
+def test_what_goes_alone_is_no_second_attempt():
+    hand = Hand(SES, together=("ses",))
+    hand.step = hand.steps.send(Alone())
+
+    receipt = hand.accept(ANA)
+
+    assert len(receipt.attempts) == 1
+    assert hand.under_way == 0
+
+
+def test_what_has_no_time_left_to_go_alone_is_refused():
+    hand = Hand(SES, together=("ses",))
+    hand.now += RetryPolicy().timeout
+
+    with pytest.raises(DeliveryError):
+        hand.steps.send(Alone())
+
+    assert hand.under_way == 0

@@ -187,7 +187,7 @@ def test_each_entry_is_judged_by_itself():
         ("ACCOUNT_SENDING_PAUSED", UnavailableError),
         ("CONFIGURATION_SET_SENDING_PAUSED", UnavailableError),
         ("INVALID_PARAMETER", RejectedError),
-        ("INVALID_SENDING_POOL_NAME", RejectedError),
+        ("INVALID_SENDING_POOL_NAME", UnsuitableError),
         ("TRANSIENT_FAILURE", TransientError),
         ("FAILED", RejectedError),
     ],
@@ -205,11 +205,39 @@ def test_every_status_that_botocore_knows_is_in_that_table():
     assert set(shape.members["Status"].enum) == set(CODES) | without_codes
 
 
-@pytest.mark.parametrize("entry", [None, 7, {}, {"Status": None}, {"Status": 3}])
+@pytest.mark.parametrize(
+    "entry",
+    [None, 7, {}, {"Status": None}, {"Status": 3}, {"Status": "QUEUED"},
+     {"Status": "success"}],
+)  # fmt: skip
 def test_an_entry_that_says_nothing_clear_is_unknown(entry):
     (answer,) = judged(mails(1), results(entry))
 
     assert isinstance(answer, UnknownOutcomeError)
+
+
+@pytest.mark.parametrize("status", ["QUEUED", "TRANSIENT_FAILURE", "FAILED"])
+def test_an_entry_with_an_id_was_perhaps_taken_whatever_its_status(status):
+    (answer,) = judged(mails(1), results({"Status": status, "MessageId": "0100-a"}))
+
+    assert isinstance(answer, UnknownOutcomeError)
+    assert answer.likely == "accepted"
+
+
+def test_a_recipient_of_any_message_may_be_why_a_call_is_refused():
+    text = "Email address is not verified. p1@example.org"
+    fields = {"from_": "shop@example.com", "ses": {"template_name": "t"}}
+    found = [Message(to=f"p{n}@example.org", **fields) for n in range(2)]
+    given = [(message, Envelope.of(message)) for message in found]
+
+    with pytest.raises(ApartError):
+        judged(given, {"__type": "MessageRejected", "message": text}, 400)
+
+
+def test_a_message_that_was_read_from_json_shares_a_lane():
+    message = letter(category="x")
+
+    assert lane(Message.model_validate_json(message.model_dump_json())) == lane(message)
 
 
 def test_a_success_without_an_id_is_unknown_and_likely_accepted():

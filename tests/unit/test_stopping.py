@@ -413,6 +413,32 @@ sent.wait(10)
     assert lines == ["late 1", "the interpreter exits: nothing was sent"], ended.stderr
 
 
+def test_what_was_registered_before_the_first_mailer_runs_while_threads_can_send():
+    program = """
+import atexit, queue, threading
+from mailbalance import Mailer, MemoryBackend
+mails = queue.Queue()
+
+def work():
+    while True:
+        mail = mails.get()
+        print(mailer.send(**mail).outcome)
+        mails.task_done()
+
+atexit.register(mails.join)
+mailer = Mailer({MemoryBackend(): 1})
+for _ in range(3):
+    mails.put(dict(from_="a@example.com", to="b@example.com", text="x"))
+threading.Thread(target=work, daemon=True).start()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        timeout=30, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert ended.stdout.split() == ["accepted"] * 3, ended.stderr
+
+
 def test_a_program_whose_tasks_have_ended_exits_in_silence():
     program = """
 import asyncio

@@ -69,6 +69,7 @@ class SmtpPeer:
         self.sessions: list[Session] = []
         self.accepted: list[tuple[str, tuple[str, ...], bytes]] = []
         self.most_at_once = 0
+        self.parting = threading.Event()  # somebody said QUIT
         self._at_once = 0
         self._turns: dict[str, int] = defaultdict(int)
         self._lock = threading.Lock()
@@ -183,6 +184,8 @@ class _Dialogue:
     def _take(self, line: str) -> None:
         verb = line[:4].upper()
         self.session.commands.append(verb + line[4:])
+        if verb == "QUIT":
+            self.peer.parting.set()
         act = getattr(self, f"_{verb.lower()}", None)
         if act is not None:
             act(line)

@@ -1,6 +1,7 @@
 """Connections: used again, replaced, limited, and left alone after a fork."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import threading
@@ -237,6 +238,22 @@ def test_closing_does_not_wait_for_a_server_that_says_nothing_to_quit(
 
         assert isinstance(result, Accepted)
         assert time.monotonic() - began < 5
+
+
+def test_closing_that_is_cancelled_leaves_no_connection_open() -> None:
+    async def main(peer: SmtpPeer) -> None:
+        wire = wire_to(peer)
+        await asyncio.gather(*(wire.asend(MAIL, timeout=5) for _ in "abc"))
+        closing = asyncio.ensure_future(wire.aclose())
+        await asyncio.to_thread(peer.parting.wait, 5)
+        closing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await closing
+        for number in range(3):
+            await asyncio.to_thread(peer.wait, number)
+
+    with SmtpPeer(QUIT=STALL) as peer:
+        asyncio.run(asyncio.wait_for(main(peer), 10))
 
 
 def test_a_forked_child_begins_with_connections_of_its_own(ca: str) -> None:

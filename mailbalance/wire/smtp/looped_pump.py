@@ -67,9 +67,11 @@ async def answers(line: TransportLine, limit: float) -> bool:
 
 async def part(line: TransportLine, limit: float) -> None:
     """Say QUIT, wait for the answer, and close, whatever comes."""
-    with contextlib.suppress(BrokenError):
-        await _ask(line, b"QUIT\r\n", limit)
-    line.close()
+    try:
+        with contextlib.suppress(BrokenError):
+            await _ask(line, b"QUIT\r\n", limit)
+    finally:  # also when whoever closes is cancelled
+        line.close()
 
 
 async def _ask(line: TransportLine, command: bytes, limit: float) -> Reply:
