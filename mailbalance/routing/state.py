@@ -7,7 +7,7 @@ anybody.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class State:
         senders: Senders that a backend did not allow, by its name and their domain.
         diverted: Messages of each backend first offered elsewhere for want of health.
         overflowed: The same for want of room.
+        returned: Passes that were not used; filled without the lock.
     """
 
     backends: Mapping[str, Backend]
@@ -53,6 +54,15 @@ class State:
     senders: dict[tuple[str, str], Breaker] = field(default_factory=dict)
     diverted: Counter[str] = field(default_factory=Counter)
     overflowed: Counter[str] = field(default_factory=Counter)
+    returned: deque[Pass] = field(default_factory=deque)
+
+    def take_back(self) -> None:
+        """Undo what the passes counted that were not used."""
+        while self.returned:
+            given = self.returned.popleft()
+            given.gate.undo(given)
+            for breaker in given.held:
+                breaker.undo()
 
     def gate(self, backend: Backend, now: float) -> Gate:
         """Give what is known of a backend."""

@@ -112,6 +112,7 @@ def status(
 
     state = traffic.state()
     with state.lock:
+        state.take_back()
         gate = state.gate(backend, now)
         worst = _worst(gate)
         drained = traffic.drained.get(gate.name)

@@ -79,6 +79,7 @@ class Traffic:
             return None
         state = self.state()
         with state.lock:
+            state.take_back()
             first = able[0]
             gate = state.gates.get(first.backend.name)
             if gate is not None and not first.tries and self._is_free(state, gate, ask):
@@ -111,6 +112,7 @@ class Traffic:
         """
         state = self.state()
         with state.lock:
+            state.take_back()
             gate = state.gate(backend, now)
             healthy = all(each.state == "healthy" for each in gate.breakers)
             if gate.name in self.drained or not (healthy or gate.name in self.frozen):
@@ -143,13 +145,19 @@ class Traffic:
         self._tell_all(changes)
 
     def undo(self, given: Pass) -> None:
-        """Take a pass back that was not used."""
+        """Take a pass back that was not used; never waits.
+
+        A plan that was forgotten gives its pass back when Python finds it, which may be
+        amid a choice, in the very thread that holds the lock.
+        """
         state = self.state()
         if state.gave(given):
-            with state.lock:
-                given.gate.undo(given)
-                for breaker in given.held:
-                    breaker.undo()
+            state.returned.append(given)
+            if state.lock.acquire(blocking=False):
+                try:
+                    state.take_back()
+                finally:
+                    state.lock.release()
 
     def learn(self, backend: Backend, rates: tuple[Rate, ...], now: float) -> None:
         """Keep the rates that a backend's provider told."""
@@ -173,6 +181,7 @@ class Traffic:
                 yield each.backend.name, "drained by hand"
         state = self.state()
         with state.lock:
+            state.take_back()
             views = list(self._views(state, able, ask))
         for view in views:
             if not view.goes_at_once:
@@ -182,6 +191,7 @@ class Traffic:
         """Say why nobody may be tried."""
         state = self.state()
         with state.lock:
+            state.take_back()
             waits = [view.wait for view in self._views(state, able, ask)]
         if not waits:
             return UnavailableError(

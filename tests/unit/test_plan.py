@@ -403,6 +403,17 @@ def test_a_message_with_room_nowhere_in_time_is_refused_before_any_try():
     assert caught.value.attempts == ()
 
 
+def test_a_plan_that_is_forgotten_amid_a_choice_waits_for_nobody():
+    slow = Door("slow", "none", replace(LIMITS, rates=(Rate(1, 60.0),)))
+    traffic = Traffic()
+    forgotten = Hand(slow, traffic=traffic)
+
+    with traffic.state().lock:  # as Python may find it in a thread that is choosing
+        forgotten.steps.close()
+
+    assert Hand(slow, traffic=traffic).next == ("slow", 0.0)
+
+
 def test_a_backend_not_tried_yet_goes_before_one_whose_wait_is_over():
     hand = Hand(SES, MAILTRAP, SES_SMTP)
     hand.answer(TransientError("refused"))
