@@ -19,18 +19,10 @@ Mail: TypeAlias = "tuple[Message, Envelope]"
 
 
 class ApartError(Exception):
-    """A call for several messages was refused as such: each must go alone.
+    """The provider takes no calls for several messages from us: each must go alone.
 
-    Nothing was accepted. One of them may be wrong, or none may go with others.
-
-    Args:
-        why: What the provider said.
-        for_good: Whether the next call would be refused like this one.
+    Nothing was accepted, and nothing is said of any message.
     """
-
-    def __init__(self, why: str, *, for_good: bool = False) -> None:
-        super().__init__(why)
-        self.for_good = for_good
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +61,9 @@ class Batching(Protocol):
             What came of each, in the order of ``mails``.
 
         Raises:
-            DeliveryError: What came of every one of them.
-            ApartError: Nothing did, and each must go alone.
+            DeliveryError: What came of every one of them. ``RejectedError`` is no
+                verdict on any, since one of them may be why: each then goes alone.
+            ApartError: Nothing came of any, and each must go alone.
         """
         ...
 

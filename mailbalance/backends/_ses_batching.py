@@ -44,16 +44,16 @@ class SesBulk:
         """Make one call for all; see ``Batching.send_batch``."""
         try:
             return self._caller.ask(self._call(mails), timeout)
-        except ApartError as error:
-            self._note(error)
+        except ApartError:
+            self._refused = True
             raise
 
     async def aask(self, mails: Sequence[Mail], timeout: float) -> list[Answer]:
         """Do as ``ask`` does, without blocking the event loop."""
         try:
             return await self._caller.aask(self._call(mails), timeout)
-        except ApartError as error:
-            self._note(error)
+        except ApartError:
+            self._refused = True
             raise
 
     def _call(self, mails: Sequence[Mail]) -> Call[list[Answer]]:
@@ -63,6 +63,3 @@ class SesBulk:
             return answers(self._caller.backend, response, mails, keys)
 
         return Call("POST", PATH, read, _json.encoded(body))
-
-    def _note(self, error: ApartError) -> None:
-        self._refused = self._refused or error.for_good

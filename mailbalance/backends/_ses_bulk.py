@@ -18,7 +18,7 @@ from mailbalance.backends._ses_errors import HTTP_STATUS, Facts, classify
 from mailbalance.backends._ses_reply import failure, said, without_id
 from mailbalance.backends._ses_request import request_body
 from mailbalance.batch import ApartError, Load
-from mailbalance.errors import RejectedError, UnknownOutcomeError, UnsuitableError
+from mailbalance.errors import UnknownOutcomeError
 from mailbalance.secret import hushed
 from mailbalance.wire.http import HttpResponse
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mailbalance.backend import Answer
     from mailbalance.batch import Mail
+    from mailbalance.errors import DeliveryError
     from mailbalance.message import Message
     from mailbalance.wire.sigv4 import Keys
 
@@ -120,7 +121,7 @@ def answers(
     """Judge a reply, entry by entry.
 
     Raises:
-        ApartError: When SES will not take these messages, or any, in one call.
+        ApartError: When the key may make no such call.
         DeliveryError: What came of every one of them.
     """
     if response.status >= 300:
@@ -155,19 +156,12 @@ def _entry(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _whole(
     backend: str, response: HttpResponse, mails: Sequence[Mail], keys: Keys
-) -> Exception:
-    """Give what a refusal of the whole call means.
-
-    One wrong entry may be the reason, and only alone each message learns whether it is.
-    """
+) -> DeliveryError | ApartError:
+    """Give what a refusal of the whole call means, whichever message it is about."""
     message, envelope = mails[0]
     everybody = [each for _, other in mails for each in other.recipients]
     error = failure(backend, response, message, envelope.only(everybody), keys)
-    if error.code in _DENIED:
-        return ApartError(str(error), for_good=True)
-    if isinstance(error, RejectedError | UnsuitableError):
-        return ApartError(str(error))
-    return error
+    return ApartError(str(error)) if error.code in _DENIED else error
 
 
 def _answer(backend: str, entry: Any, mail: Mail, keys: Keys) -> Answer:

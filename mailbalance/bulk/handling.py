@@ -18,6 +18,7 @@ from mailbalance.errors import (
     DeliveryError,
     MailError,
     MessageError,
+    RejectedError,
     ThrottledError,
     TransientError,
     UnavailableError,
@@ -120,8 +121,8 @@ class Handling:
         Health and limits learn as from one try, by what says most of the backend.
         """
         traffic, now = self.mailer.traffic, self.mailer.timing.clock()
-        if isinstance(found, MessageError | ApartError):  # each goes alone
-            traffic.undo(given)
+        if isinstance(found, MessageError | ApartError | RejectedError):
+            traffic.undo(given)  # each goes alone, where it learns whether it is meant
             return [None] * len(batch.members)
         if not isinstance(found, DeliveryError) and len(found) != len(batch.members):
             why = f"{len(batch.members)} messages got {len(found)} answers"

@@ -14,6 +14,7 @@ from botocore import exceptions as aws
 
 from mailbalance.backends import _answers, _http
 from mailbalance.backends._ses_errors import HTTP_STATUS, Facts, classify
+from mailbalance.backends._ses_reply import without_id
 from mailbalance.dropin.words import SYNONYMS, WORDS
 from mailbalance.errors import (
     DeliveryError,
@@ -70,7 +71,7 @@ def of_reply(
     provider_id = parsed.get("MessageId")
     if isinstance(provider_id, str) and provider_id:
         return provider_id
-    return without_id(http.status_code, backend)
+    return without_id(backend, http.status_code)
 
 
 def of_error(
@@ -96,7 +97,7 @@ def of_entry(
     words, status = WORDS[service], str(entry.get("Status") or "")
     provider_id = entry.get("MessageId")
     if status == words.success:
-        return str(provider_id) if provider_id else without_id(200, backend)
+        return str(provider_id) if provider_id else without_id(backend, 200)
     if provider_id or status not in words.refusals:
         return UnknownOutcomeError(
             f"SES did not tell what became of an entry of a bulk call: {status}",
@@ -108,17 +109,6 @@ def of_entry(
     code, text = words.code(status), str(entry.get("Error") or status)
     return _judged(
         HTTP_STATUS.get(code, 400), {}, code, text, message, envelope, backend
-    )
-
-
-def without_id(status: int, backend: str) -> UnknownOutcomeError:
-    """Say that a success came without the id that makes it one."""
-    return UnknownOutcomeError(
-        f"SES said {status} without a MessageId",
-        likely="accepted",
-        backend=backend,
-        phase="reply",
-        code=str(status),
     )
 
 

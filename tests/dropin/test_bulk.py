@@ -83,10 +83,12 @@ def asked_for(body: bytes) -> list[str]:
     return [found[number] for number in sorted(found)]
 
 
-def bulk_ses(says: Says) -> Act:
-    """Answer bulk calls as SES does: a status for each entry."""
+def bulk_ses(says: Says, also: dict[str, dict[str, str]] | None = None) -> Act:
+    """Answer bulk calls as SES does: a status for each entry, or what it ``also`` says."""
 
     def entry(address: str, service: str) -> dict[str, str]:
+        if also and address in also:
+            return also[address]
         if address in says:
             return dict(zip(("Status", "Error"), says[address], strict=True))
         return {"Status": SUCCESS[service], "MessageId": f"ses-{address}"}
@@ -263,6 +265,36 @@ def test_an_entry_that_ses_refuses_keeps_its_words(
 
     assert results[1] == {"Status": status, "Error": "never"}
     assert not memory.sent
+
+
+@pytest.mark.parametrize("status", ["QUEUED", "MESSAGE_REJECTED", "MessageRejected"])
+def test_an_entry_that_ses_may_have_taken_is_sent_nowhere_else(
+    status: str, start: Start, memory: MemoryBackend
+) -> None:
+    setting = start(bulk_ses({}), mailtrap="backup")
+    setting.peer.acts = (
+        bulk_ses({}, also={"a1@example.com": {"Status": status, "MessageId": "m"}}),
+    )
+
+    results = setting.results(setting.send(3))
+
+    assert results[1] == {"Status": status, "MessageId": "m"}
+    assert not memory.sent
+
+
+@pytest.mark.parametrize("has_id", [True, False])
+def test_an_entry_that_may_come_by_again_is_left_alone_once_it_has_an_id(
+    has_id: bool, start: Start, memory: MemoryBackend
+) -> None:
+    setting = start(bulk_ses({}), mailtrap="backup")
+    entry = {"Status": MOVES[setting.service][0]} | (
+        {"MessageId": "m"} if has_id else {}
+    )
+    setting.peer.acts = (bulk_ses({}, also={"a1@example.com": entry}),)
+
+    setting.send(3)
+
+    assert len(memory.sent) == (0 if has_id else 1)
 
 
 def test_a_throttled_call_fails_over_whole(start: Start, memory: MemoryBackend) -> None:

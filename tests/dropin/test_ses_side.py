@@ -92,7 +92,7 @@ def test_a_200_without_an_id_is_unknown(
     empty = SENT["ses"].replace(b"MessageId", b"Other") if service == "ses" else b"{}"
     client = attached(at(answering(200, empty), service), spare)
 
-    with pytest.raises(UnknownSendError, match="without a MessageId") as caught:
+    with pytest.raises(UnknownSendError, match="with a MessageId") as caught:
         client.send_email(**CALLS[service])
 
     assert caught.value.likely == "accepted"

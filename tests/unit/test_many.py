@@ -179,9 +179,10 @@ def test_a_batch_that_is_not_answered_one_for_one_is_unknown_for_each(many, wron
     assert mailer.status()[0].in_flight == 0
 
 
-def test_a_call_that_none_may_share_sends_each_alone(many):
+@pytest.mark.parametrize("refusal", [ApartError("no"), RejectedError("one is wrong")])
+def test_a_call_that_is_refused_as_such_sends_each_alone(many, refusal):
     mailer = Mailer({Batching("mailtrap"): 1})
-    mailer.backends["mailtrap"].whole = [ApartError("not together")]
+    mailer.backends["mailtrap"].whole = [refusal]
 
     results = many(mailer, map(letter, range(5)))
 
