@@ -95,4 +95,5 @@ def test_processes_that_share_connections_are_found(
 ) -> None:
     found = run(box, tmp_path, "os.fork", 200, broken="one-process")
 
-    assert found["wrong ids"] > 0
+    # Who reads whose reply is chance; that something goes wrong is not.
+    assert wrong(found), found
