@@ -6,6 +6,7 @@ What lives here: ``Address``. What must not: how an address may be written; that
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 from pydantic import (
@@ -60,8 +61,9 @@ class Address(Value):
     def _from_text(cls, value: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, str):
             return build(value)
-        if plain := address_rules.plain(value):
-            return _made(cls, *plain)
+        plain: Self | None = _plain(cls, value)
+        if plain is not None:
+            return plain
         name, email = address_rules.split(value)
         return build({"email": email, "name": name})
 
@@ -94,6 +96,14 @@ class Address(Value):
 
 
 A = TypeVar("A", bound=Address)
+
+
+# One sender writes to many: From comes again with every message.
+@lru_cache(maxsize=64)
+def _plain(cls: type[A], text: str) -> A | None:
+    """Give the address that a plain text says; ``None`` when it needs a closer look."""
+    found = address_rules.plain(text)
+    return _made(cls, *found) if found else None
 
 
 def _made(cls: type[A], name: str, email: str) -> A:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkabl
 
 from mailbalance.errors import DeliveryError
 from mailbalance.frozen import FrozenDict
+from mailbalance.swift import swift
 
 if TYPE_CHECKING:
     from datetime import date
@@ -45,6 +46,7 @@ class Refusal:
         return f"{self.code} {self.text}" if self.code else self.text
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The record of one try.
@@ -78,6 +80,7 @@ class Attempt:
         return cls(backend, answer.outcome, "reply", "", "", took, recipients)
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What the caller gets for a message that a provider accepted.
@@ -249,6 +252,7 @@ class Probing(Protocol):
         ...
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Try:
     """The plan's instruction: ask this backend, for these recipients, after this delay.

@@ -95,10 +95,9 @@ def plan(
     given: Pass | None = story.first(together=together)
     try:
         while given is not None:
-            standing = story.able[given.place]
             left = policy.timeout - (given.began - story.started)
             heard = yield Try(
-                standing.backend,
+                story.backend(given),
                 story.waiting,
                 given.delay,
                 left,
@@ -115,7 +114,7 @@ def plan(
             now = clock()
             if answer is None:
                 break
-            story.note(standing, answer, given, now)
+            story.note(answer, given, now)
             given = None
             if not (gone or story.settled):
                 given = story.next_try(now, can_carry)

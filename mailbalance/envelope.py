@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import MessageError
+from mailbalance.swift import swift
 
 if TYPE_CHECKING:
     from mailbalance.message import Message
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Who a message goes to and comes from, apart from its headers.
@@ -40,8 +42,11 @@ class Envelope:
         """
         if message.from_ is None:
             raise MessageError("from_: is missing; give it, or set MAILBALANCE_FROM")
+        addresses = (*message.to, *message.cc, *message.bcc)
+        if len(addresses) == 1:
+            return cls(message.from_.email, (addresses[0].email,))
         seen: dict[tuple[str, str], str] = {}
-        for address in (*message.to, *message.cc, *message.bcc):
+        for address in addresses:
             local, _, domain = address.email.rpartition("@")
             seen.setdefault((local, domain.lower()), address.email)
         return cls(message.from_.email, tuple(seen.values()))

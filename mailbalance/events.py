@@ -11,6 +11,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from mailbalance.swift import swift
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mailbalance")
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Attempted:
     """One try ended.
@@ -37,6 +40,7 @@ class Attempted:
     detached: bool = False
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A message was accepted, for all or some of its recipients."""
@@ -93,6 +97,13 @@ class Observer(Protocol):
     def __call__(self, event: Event, /) -> None:
         """Take note of one event."""
         ...
+
+
+def in_vain(observers: Sequence[Observer], level: int) -> bool:
+    """Whether only the log would be told, and it does not write what is of this level."""
+    return (
+        len(observers) == 1 and observers[0] is log and not logger.isEnabledFor(level)
+    )
 
 
 def tell(observers: Sequence[Observer], event: Event) -> None:

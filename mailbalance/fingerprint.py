@@ -44,7 +44,7 @@ def fingerprint(message: Message, envelope: Envelope) -> str:
     The message's part is made once and kept on it; a gigabyte of attachments takes about
     a second.
     """
-    content = message.once("_content_digest", lambda: _digest(_content(message)))
+    content = message.once("_content_digest", lambda _: _digest(_content(message)))
     named = json.dumps([envelope.sender, *envelope.recipients]).encode()
     return _digest([content.encode(), named])
 

@@ -6,41 +6,28 @@ for pickling and hashing, which values that cross process borders need.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 K = TypeVar("K")
-V_co = TypeVar("V_co", covariant=True)
+V = TypeVar("V")
 
 
-class FrozenDict(Mapping[K, V_co], Generic[K, V_co]):
-    """A mapping that cannot be changed; equal to any mapping with the same items."""
+class FrozenDict(dict[K, V]):
+    """A mapping that cannot be changed; equal to any mapping with the same items.
 
-    __slots__ = ("_items",)
+    It is a ``dict``, whose look-ups are Python's own and whose every change is refused.
+    """
 
-    def __init__(
-        self, items: Mapping[K, V_co] | Iterable[tuple[K, V_co]] = (), /
-    ) -> None:
-        object.__setattr__(self, "_items", dict(items))
+    __slots__ = ()
 
-    def __getitem__(self, key: K) -> V_co:
-        value: V_co = self._items[key]  # type: ignore[attr-defined]
-        return value
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a FrozenDict cannot be changed")
 
-    def __iter__(self) -> Iterator[K]:
-        return iter(self._items)  # type: ignore[attr-defined]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
-    def __len__(self) -> int:
-        return len(self._items)  # type: ignore[attr-defined]
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a FrozenDict cannot be changed")
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._items.items()))  # type: ignore[attr-defined]
-
-    def __repr__(self) -> str:
-        return repr(self._items)  # type: ignore[attr-defined]
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (dict(self._items),)  # type: ignore[attr-defined]
+        return type(self), (dict(self),)

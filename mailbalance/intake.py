@@ -53,12 +53,12 @@ def _complete(message: Message, defaults: Mapping[str, Any]) -> Message:
     if not lacks:
         return message
     # Another mailer may have other defaults, so they are part of what is kept.
-    return message.once(f"_with {lacks}", lambda: _completed(message, lacks))
+    return message.once(f"_with {lacks}", lambda _: _completed(message, lacks))
 
 
 def _completed(message: Message, lacks: Mapping[str, Any]) -> Message:
     """Give a copy that is the same message: with the same Message-ID and Date."""
     copy = message.model_copy(update=lacks)
-    stamp = message.once("_stamp", copy.stamp)
-    copy.once("_stamp", lambda: stamp)
+    stamp = message.once("_stamp", lambda _: copy.stamp())
+    copy.once("_stamp", lambda _: stamp)
     return copy

@@ -10,6 +10,7 @@ the reply, and the outcome goes to the observers, since nobody else is left to h
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, cast
 
 from mailbalance import events
@@ -73,7 +74,7 @@ class Job:
         self._under_way = under_way
         #: Called with what became of it, also when its caller has gone by then; with
         #: ``None`` when a fault of ours hides that.
-        self.over: Callable[[Answer | None], object] = _nobody
+        self.over: Callable[[Answer | None], object] | None = None
         self.route = route
         self.steps = plan(
             route,
@@ -137,11 +138,12 @@ class Job:
 
     def send(self, step: Try) -> Answer:
         """Make one attempt and wait for it."""
-        envelope, ends = self.envelope(step.recipients), self._clock() + step.timeout
+        envelope, left = self.envelope(step.recipients), step.timeout
         try:
             if step.probe != "no":
+                ends = self._clock() + left
                 self._probe(step)
-            left = ends - self._clock()
+                left = ends - self._clock()
             return step.backend.send(self._message, envelope, timeout=left)
         except DeliveryError as error:
             return error
@@ -200,15 +202,18 @@ class Job:
 
     def accepted(self, receipt: Receipt) -> None:
         """Tell of a message that was accepted."""
-        self.over(receipt)
-        events.tell(self._observers, events.Accepted(self._message.key, receipt))
+        if self.over is not None:
+            self.over(receipt)
+        if not events.in_vain(self._observers, logging.INFO):
+            events.tell(self._observers, events.Accepted(self._message.key, receipt))
 
     def failed(self, error: DeliveryError) -> None:
         """Tell of a message that was not accepted, or nobody can know."""
         stamp = self._message.stamp()
         message_id = error.message_id = stamp.message_id
         error.mailbalance_id = stamp.id
-        self.over(error)
+        if self.over is not None:
+            self.over(error)
         told = events.GaveUp(self._message.key, message_id, error)
         events.tell(self._observers, told)
 
@@ -234,6 +239,9 @@ class Job:
         attempt = self._attempts[-1]
         if isinstance(answer, Receipt):
             self._router.carried(attempt.backend, len(answer.accepted))
+            fine = attempt.outcome == "accepted" and not detached
+            if fine and events.in_vain(self._observers, logging.DEBUG):
+                return
         message_id = self._message.stamp().message_id
         told = events.Attempted(self._message.key, message_id, attempt, detached)
         events.tell(self._observers, told)
@@ -247,7 +255,8 @@ class Job:
             answer = _answer_of(ended, step.backend.name)
             if answer is None:
                 self.steps.close()
-                self.over(None)
+                if self.over is not None:
+                    self.over(None)
             else:
                 self.leave(answer)
 
@@ -262,10 +271,6 @@ class Job:
 def _tell(over: asyncio.Future[None]) -> None:
     if not over.done():
         over.set_result(None)
-
-
-def _nobody(_: Answer | None) -> None:
-    """Hear what became of a job, for callers who wait for it themselves."""
 
 
 def _answer_of(ended: asyncio.Task[Answer], backend: str) -> Answer | None:

@@ -98,7 +98,7 @@ class _Sending:
         envelope: Envelope | None,
     ) -> None:
         mailer.under_way.must_be_open()
-        envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
+        envelope = envelope or message.envelope()
         self._mailer = mailer
         self._since = mailer.timing.clock()
         self._message = message

@@ -24,6 +24,7 @@ from mailbalance.errors import MessageError
 from mailbalance.frozen import FrozenDict
 from mailbalance.later import Later
 from mailbalance.options import MailtrapOptions, Option, SesOptions
+from mailbalance.swift import swift
 from mailbalance.value import Bytes, FaultsError, Text, Value
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Fields(TypedDict, total=False):
     unrepresented: Iterable[str]
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What makes a message one message, however often it is tried.
@@ -157,18 +159,28 @@ class Message(Value):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.raw is None and (faults := _faults(self)):
+        plain = self.to and (self.text or self.html) and not self.attachments
+        if not (plain or self.raw is not None) and (faults := _faults(self)):
             raise FaultsError(("", fault) for fault in faults)
         return self
 
     def stamp(self) -> Stamp:
         """Give Message-ID and Date, the same on every call and in every thread."""
         found: Stamp | None = self.__dict__.get("_stamp")
-        return found or self.once("_stamp", lambda: _stamp(self))
+        return found or self.once("_stamp", _stamp)
+
+    def envelope(self) -> Envelope:
+        """Give who it goes to and comes from by its headers, read off once.
+
+        Raises:
+            MessageError: When From is missing.
+        """
+        found: Envelope | None = self.__dict__.get("_envelope")
+        return found or self.once("_envelope", Envelope.of)
 
     def size(self) -> int:
         """Give an upper estimate, in bytes, of the rendered message."""
-        return self.once("_size", lambda: mime.upper_size(self))
+        return self.once("_size", mime.upper_size)
 
     def may_exceed(self, size: int) -> bool:
         """Whether the rendered message may have more than so many bytes.
@@ -176,7 +188,7 @@ class Message(Value):
         As ``size()`` says, which need not be asked where the limit is far: it counts
         line ends, and that takes longer than all other checks of a usual message.
         """
-        most = self.once("_most", lambda: mime.rough_size(self))
+        most = self.once("_most", mime.rough_size)
         return most > size and self.size() > size
 
     def has_template(self) -> bool:
@@ -186,15 +198,15 @@ class Message(Value):
             ses.template_name or ses.template_arn or self.mailtrap.template_uuid
         )
 
-    def once(self, name: str, make: Callable[[], T]) -> T:
-        """Keep what was made first, for every later call with this name.
+    def once(self, name: str, make: Callable[[Message], T]) -> T:
+        """Keep what was made of it first, for every later call with this name.
 
         Two threads may both make it, and both get the one that was kept first. It stays
         out of comparisons, copies with changes and JSON.
         """
-        kept = vars(self)
+        kept = self.__dict__
         found: T | None = kept.get(name)
-        return kept.setdefault(name, make()) if found is None else found
+        return kept.setdefault(name, make(self)) if found is None else found
 
     def model_copy(
         self, *, update: Mapping[str, Any] | None = None, deep: bool = False

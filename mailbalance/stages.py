@@ -84,7 +84,7 @@ class Stages(Oversight):
         the seconds of its time-out that are gone already.
         """
         self.under_way.must_be_open()
-        envelope = envelope or message.once("_envelope", lambda: Envelope.of(message))
+        envelope = envelope or message.envelope()
         route = self.router.route(message, envelope, via=via, stand_ins=stand_ins)
         policy = self.policy
         if waited > 0:

@@ -45,9 +45,9 @@ class Story:
     """All that is known of one message on its way; private to one plan."""
 
     __slots__ = (
-        "able", "attempts", "everyone", "last", "latest", "policy", "receipts", "refused",
-        "route", "sender", "settled", "standings", "started", "traffic", "unknown",
-        "waiting",
+        "_able", "_standings", "attempts", "everyone", "last", "latest", "policy",
+        "receipts", "refused", "route", "sender", "settled", "started", "traffic",
+        "unknown", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -68,8 +68,9 @@ class Story:
         self.latest = started + policy.timeout - policy.reserve
         self.traffic = traffic
         self.sender = sender
-        self.standings = [Standing(backend) for backend in route.order]
-        self.able = self.standings
+        # Made when a backend does not take the message at once; most messages need none.
+        self._standings: list[Standing] = []
+        self._able = self._standings
         self.attempts = attempts
         self.receipts: list[Receipt] = []
         self.refused: dict[str, Refusal] = {}
@@ -86,9 +87,9 @@ class Story:
         Raises:
             DeliveryError: When no backend may be tried in time.
         """
-        return self._begin(
-            self._ask(self.started, self.route.assigned, together=together)
-        )
+        ask = self._ask(self.started, self.route.assigned, together=together)
+        given = self.traffic.at_once(self.route.order[0], ask)
+        return self._begin(ask) if given is None else given
 
     def alone(self, now: float) -> Pass:
         """Give the first try anew, by itself; raises what ``first`` raises.
@@ -98,34 +99,50 @@ class Story:
         return self._begin(self._ask(now))
 
     def _begin(self, ask: Ask) -> Pass:
-        given = self.traffic.choose(self.able, ask)
+        able = self._able = self._all()
+        given = self.traffic.choose(able, ask)
         if given is None:
-            raise self.traffic.refusal(self.able, ask)
+            raise self.traffic.refusal(able, ask)
         return given
 
-    def note(self, standing: Standing, answer: Answer, given: Pass, now: float) -> None:
+    def _all(self) -> list[Standing]:
+        """Give how each backend of the route stands, in its order."""
+        if not self._standings:
+            self._standings = [Standing(backend) for backend in self.route.order]
+        return self._standings
+
+    def backend(self, given: Pass) -> Backend:
+        """Give the backend that a pass is for."""
+        able = self._able
+        return able[given.place].backend if able else self.route.order[given.place]
+
+    def note(self, answer: Answer, given: Pass, now: float) -> None:
         """Write down what came of a try, and what follows from it."""
         self.traffic.end(given, answer, now)
-        name, asked = standing.backend.name, len(self.waiting)
+        name, asked = self.backend(given).name, len(self.waiting)
         took = max(0.0, now - given.began)
         self.attempts.append(Attempt.of(name, answer, asked, took))
+        if isinstance(answer, Receipt):
+            self.receipts.append(answer)
+            # What it says of the deferred is newer than an error before it.
+            self.last = None
+            if not answer.refused:
+                self.waiting, self.settled = (), True
+                return
+        self._note_trouble((self._able or self._all())[given.place], answer, now)
+
+    def _note_trouble(self, standing: Standing, answer: Answer, now: float) -> None:
+        """Write down what follows from a try that did not reach everybody."""
         standing.tries += 1
         if isinstance(answer, Receipt):
-            self._note_receipt(answer)
+            self._note_refused(answer)
         else:
             self._note_error(standing, answer)
         if not self.settled and not standing.out:
             state = _state(answer, standing.tries, self.started, now)
             standing.not_before = now + self.policy.wait(state)
 
-    def _note_receipt(self, receipt: Receipt) -> None:
-        self.receipts.append(receipt)
-        self.last = (
-            None  # what it says of the deferred is newer than an error before it
-        )
-        if not receipt.refused:
-            self.waiting, self.settled = (), True
-            return
+    def _note_refused(self, receipt: Receipt) -> None:
         self.refused.update(receipt.refused)
         later = {a for a, reply in receipt.refused.items() if reply.temporary}
         self.waiting = tuple(a for a in self.waiting if a in later)
@@ -149,7 +166,7 @@ class Story:
         self.settled = not self.waiting
 
     def _leave_out(self, which: Callable[[Standing], bool]) -> None:
-        for standing in self.standings:
+        for standing in self._all():
             if which(standing):
                 standing.out = True
 
@@ -163,14 +180,14 @@ class Story:
         if self.policy.stop(_state(self.last, len(self.attempts), self.started, now)):
             return None
         narrowed = len(self.waiting) < len(self.everyone)
-        self.able = [
+        able = self._able = [
             standing
-            for standing in self.standings
+            for standing in self._all()
             if not standing.out
             and not (narrowed and not can_carry(standing.backend, self.waiting))
         ]
-        self.able.sort(key=lambda each: each.not_before)
-        return self.traffic.choose(self.able, self._ask(now)) if self.able else None
+        able.sort(key=lambda each: each.not_before)
+        return self.traffic.choose(able, self._ask(now)) if able else None
 
     def _ask(
         self,

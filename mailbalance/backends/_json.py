@@ -35,7 +35,7 @@ def attached(message: Message) -> tuple[Base64, ...]:
     """Give the content of each attachment, encoded once for all tries of a message."""
     return message.once(
         "_base64",
-        lambda: tuple(
+        lambda _: tuple(
             Base64(speed.base64(each.content)) for each in message.attachments
         ),
     )
@@ -44,7 +44,7 @@ def attached(message: Message) -> tuple[Base64, ...]:
 def rendered(message: Message) -> Base64:
     """Give the whole message as MIME, encoded once for all tries."""
     return message.once(
-        "_base64_of_all", lambda: Base64(speed.base64(mime.render(message)))
+        "_base64_of_all", lambda _: Base64(speed.base64(mime.render(message)))
     )
 
 

@@ -79,7 +79,7 @@ def pieces(message: Message) -> tuple[bytes, ...]:
     Raises:
         MessageError: As ``render`` does.
     """
-    return message.once("_rendered", lambda: tuple(_render(message)))
+    return message.once("_rendered", lambda _: tuple(_render(message)))
 
 
 def _render(message: Message) -> Iterator[bytes]:

@@ -134,7 +134,7 @@ class Gate:
         return not (
             self._windows
             or self.account.windows
-            or self.is_full
+            or (self.concurrency is not None and self.in_flight >= self.concurrency)
             or now < self.pause.until
             or self.breaker.state != "healthy"
             or self.account.breaker.state != "healthy"

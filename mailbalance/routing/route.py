@@ -6,9 +6,11 @@ What lives here: ``Entry``, ``Route`` and ``Share``. What must not: choosing; th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from mailbalance.swift import swift
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,13 +34,19 @@ class Entry:
         backend: The backend.
         weight: Its weight relative to the others'; 0 carries nothing.
         backup: Whether it takes failover only.
+        name: The backend's name, at hand.
     """
 
     backend: Backend
     weight: Fraction
     backup: bool = False
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.backend.name)
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Route:
     """The order of backends for one message, with its reasons.

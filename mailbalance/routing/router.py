@@ -109,13 +109,13 @@ class Router:
         with state.lock:
             return tuple(
                 Share(
-                    backend=entry.backend.name,
+                    backend=entry.name,
                     weight=Fraction() if entry.backup else entry.weight,
                     backup=entry.backup,
                     share=0.0 if entry.backup else float(entry.weight / total),
-                    assigned=state.assigned[entry.backend.name],
-                    forced=state.forced[entry.backend.name],
-                    carried=state.carried[entry.backend.name],
+                    assigned=state.assigned[entry.name],
+                    forced=state.forced[entry.name],
+                    carried=state.carried[entry.name],
                 )
                 for entry in self.entries
             )
@@ -131,19 +131,18 @@ class Router:
         if via is not None:
             return self._pinned(asked, via, state)
         able = asked.able(self._weighted)
-        spare = asked.able(self._backups)
+        spare = asked.able(self._backups) if self._backups else ()
         size = self._size(asked.envelope)
         if not able:
             return self._spare_only(asked, spare, size, state)
-        forced = len(able) < len(self._weighted)
+        forced = able is not self._weighted
         with state.lock:
             split = state.splits.get(able)
             if split is None:
                 weights = [entry.weight for entry in able]
                 split = state.splits[able] = self._make_split(weights, state.random)
             chosen = able[split.pick(size)]
-            name = chosen.backend.name
-            (state.forced if forced else state.assigned)[name] += size
+            (state.forced if forced else state.assigned)[chosen.name] += size
         return asked.route(chosen, able, spare, forced=forced)
 
     def _spare_only(
@@ -155,11 +154,11 @@ class Router:
                 for name, why in asked.left_out
             )
         with state.lock:
-            state.forced[spare[0].backend.name] += size
+            state.forced[spare[0].name] += size
         return asked.route(spare[0], (), spare, forced=True)
 
     def _pinned(self, asked: _Asked, via: str, state: _State) -> Route:
-        names = [entry.backend.name for entry in self.entries]
+        names = [entry.name for entry in self.entries]
         if via not in names:
             raise ConfigError(
                 f"via={via!r} names no backend; they are {', '.join(names)}"
@@ -216,16 +215,15 @@ class _Asked:
         """Give the entries that can carry it; note the reasons of the others."""
         able = entries
         for entry in entries:
-            reason = self.who(entry).refuses(self.message, self.envelope)
-            if reason:
+            who = self.who(entry) if self.stand_ins else entry.backend
+            if reason := who.refuses(self.message, self.envelope):
                 able = tuple(e for e in able if e is not entry)
-                self.left_out.append((entry.backend.name, reason))
+                self.left_out.append((entry.name, reason))
         return able
 
     def who(self, entry: Entry) -> Backend:
         """Give the backend that acts for an entry."""
-        backend = entry.backend
-        return self.stand_ins.get(backend.name, backend) if self.stand_ins else backend
+        return self.stand_ins.get(entry.name, entry.backend)
 
     def route(
         self,
@@ -240,7 +238,7 @@ class _Asked:
         if len(others) > 1:
             self._sort(others, self.who(chosen).account)
         order = (self.who(chosen), *map(self.who, others))
-        name = chosen.backend.name
+        name = chosen.name
         return Route(order, name, forced=forced, left_out=tuple(self.left_out))
 
     def _sort(self, others: list[Entry], account: str) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from mailbalance.events import HealthChanged
     from mailbalance.message import Envelope
     from mailbalance.routing.choice import Candidate
-    from mailbalance.routing.gate import Gate
     from mailbalance.routing.route import Route
 
 
@@ -64,6 +63,30 @@ class Traffic:
         self.frozen: frozenset[str] = frozenset()
         self._state = State(self._backends, random(), os.getpid())
 
+    def at_once(self, first: Backend, ask: Ask) -> Pass | None:
+        """Give a pass to a new message if nothing at all is known against its first choice.
+
+        As ``choose`` would, which is asked when this gives ``None``; most messages need no
+        more than this look.
+        """
+        state, name = self.state(), first.name
+        with state.lock:
+            if state.returned:
+                state.take_back()
+            gate = state.gates.get(name)
+            if (
+                gate is None
+                or not gate.open(ask.now)
+                or name in self.drained
+                or (state.senders and (name, ask.sender) in state.senders)
+            ):
+                return None
+            if name in ask.together:
+                gate.gathering += 1
+                return Pass(0, gate, 0.0, ask.now, ask.sender, "together")
+            gate.in_flight += 1
+        return Pass(0, gate, 0.0, ask.now, ask.sender)
+
     def choose(self, able: Sequence[Candidate], ask: Ask) -> Pass | None:
         """Give a pass to the best of those who could carry a message.
 
@@ -80,14 +103,6 @@ class Traffic:
         state = self.state()
         with state.lock:
             state.take_back()
-            first = able[0]
-            gate = state.gates.get(first.backend.name)
-            if gate is not None and not first.tries and self._is_free(state, gate, ask):
-                if gate.name in ask.together:
-                    gate.gathering += 1
-                    return Pass(0, gate, 0.0, ask.now, ask.sender, "together")
-                gate.in_flight += 1
-                return Pass(0, gate, 0.0, ask.now, ask.sender)
             views: list[View] = []
             chosen: View | None = None
             for view in self._views(state, able, ask):
@@ -212,14 +227,6 @@ class Traffic:
             fresh = State(self._backends, self._random(), os.getpid())
             state = self._state = fresh
         return state
-
-    def _is_free(self, state: State, gate: Gate, ask: Ask) -> bool:
-        """Whether a message may go at once because nothing is known against it."""
-        return (
-            gate.open(ask.now)
-            and gate.name not in self.drained
-            and not (state.senders and (gate.name, ask.sender) in state.senders)
-        )
 
     def _views(
         self, state: State, able: Iterable[Candidate], ask: Ask
