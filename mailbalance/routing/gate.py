@@ -176,9 +176,10 @@ class Gate:
 
     def end(self, given: Pass, answer: Receipt | DeliveryError, now: float) -> None:
         """Learn from a try that was made."""
-        self._hold(given, -1)
         if given.kind == "together":
+            self.gathering -= 1
             return
+        self.in_flight -= 1
         self.pace += FRESH * (max(0.0, now - given.began) - self.pace)
         if not isinstance(answer, DeliveryError):
             self.pause.carried(now)

@@ -237,9 +237,12 @@ class _Asked:
         others = [entry for entry in (*able, *spare) if entry is not chosen]
         if len(others) > 1:
             self._sort(others, self.who(chosen).account)
-        order = (self.who(chosen), *map(self.who, others))
-        name = chosen.name
-        return Route(order, name, forced=forced, left_out=tuple(self.left_out))
+        entries = (chosen, *others)
+        if self.stand_ins:
+            order = tuple(map(self.who, entries))
+        else:
+            order = tuple([entry.backend for entry in entries])
+        return Route(order, chosen.name, forced, tuple(self.left_out))
 
     def _sort(self, others: list[Entry], account: str) -> None:
         def rank(entry: Entry) -> tuple[bool, bool, Fraction]:
