@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mailbalance.backend import Receipt
 from mailbalance.backends import _answers
 from mailbalance.backends._mailtrap_reply import failure, ids
-from mailbalance.backends._mailtrap_request import request_body
+from mailbalance.backends._mailtrap_request import content_part, own_part
 from mailbalance.batch import Load
 from mailbalance.errors import UnknownOutcomeError
 from mailbalance.secret import hushed
@@ -26,27 +26,58 @@ if TYPE_CHECKING:
 
     from mailbalance.backend import Answer
     from mailbalance.batch import Mail
+    from mailbalance.message import Message
     from mailbalance.secret import Secret
 
 #: Of one call: 500 messages, and 50 MB of JSON. JSON may be longer than the finished
 #: messages that ``size`` counts, by its escapes, so a fifth is left free.
 LOAD = Load(messages=500, size=40 * 1024 * 1024)
 
-#: What each item must say for itself.
-_OWN = frozenset({"to", "cc", "bcc"})
-
 
 def batch_body(mails: Sequence[Mail]) -> dict[str, Any]:
     """Give the JSON body; what all messages say alike stands once, in its base."""
-    items = [request_body(message, envelope) for message, envelope in mails]
-    first, *others = items
-    base = {
-        name: value
-        for name, value in first.items()
-        if name not in _OWN and all(_same(each.get(name), value) for each in others)
-    }
-    requests = [{n: v for n, v in item.items() if n not in base} for item in items]
+    requests = [own_part(*mail) for mail in mails]
+    message, envelope = mails[0]
+    if _have_the_same_content([message for message, _ in mails]):
+        return {"base": content_part(message, envelope), "requests": requests}
+    contents = [content_part(*mail) for mail in mails]
+    names = [name for name in contents[0] if _is_said_by_all(name, contents)]
+    base = {name: contents[0][name] for name in names}
+    for request, content in zip(requests, contents, strict=True):
+        request.update((n, text) for n, text in content.items() if n not in base)
     return {"base": base, "requests": requests} if base else {"requests": requests}
+
+
+def _have_the_same_content(messages: Sequence[Message]) -> bool:
+    """Whether they plainly differ in their recipients and variables only."""
+    first, *others = messages
+    content = _content(first)
+    if first.from_ is None or first.mailtrap.template_uuid:
+        return False
+    return all(_content(each) == content for each in others)
+
+
+def _content(message: Message) -> tuple[object, ...]:
+    """Give all that ``content_part`` is made of, but for a template's variables."""
+    sender = message.from_
+    return (
+        message.text,
+        message.html,
+        message.subject,
+        message.category,
+        sender and (sender.email, sender.name),
+        message.reply_to,
+        message.headers,
+        message.attachments,
+        message.mailtrap.template_uuid,
+    )
+
+
+def _is_said_by_all(name: str, contents: Sequence[dict[str, Any]]) -> bool:
+    first, *others = [each.get(name) for each in contents]
+    if name == "template_variables":
+        return all(_same(each, first) for each in others)
+    return all(each == first for each in others)  # which is made of texts only
 
 
 @hushed

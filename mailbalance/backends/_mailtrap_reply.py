@@ -85,8 +85,9 @@ def text_of(response: HttpResponse, token: Secret) -> str:
 def ids(item: dict[str, Any]) -> tuple[str, ...]:
     """Give the ids: one for each of To, Cc, Bcc; from the Mailtrap Sandbox a single one."""
     found = item.get("message_ids")
-    listed = found if isinstance(found, list) else []
-    return tuple(str(each) for each in listed if isinstance(each, (str, int)) and each)
+    if not isinstance(found, list):
+        return ()
+    return tuple([str(each) for each in found if each and isinstance(each, (str, int))])
 
 
 def _says(reply: Any, *, success: bool) -> bool:

@@ -21,11 +21,12 @@ from mailbalance.backends._mailtrap_variables import MOST, variables
 from mailbalance.options import thaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from mailbalance.address import Address
     from mailbalance.attachment import Attachment
     from mailbalance.message import Envelope, Message
+    from mailbalance.options import MailtrapOptions
 
 #: Addresses in each of To, Cc and Bcc.
 MOST_IN_A_LIST = 1000
@@ -66,88 +67,122 @@ def request_body(message: Message, envelope: Envelope) -> dict[str, Any]:
         envelope: Who it goes to in this try; it may leave out Bcc recipients, and add
             some, who then get blind copies.
     """
-    sender = message.from_
-    hidden = _hidden(message, envelope)
+    body = own_part(message, envelope)
+    body.update(content_part(message, envelope))
+    return body
+
+
+def own_part(message: Message, envelope: Envelope) -> dict[str, Any]:
+    """Give what a body says of this very message: who it goes to, and its variables."""
+    body: dict[str, Any] = {}
+    if message.to:
+        body["to"] = [_address(each) for each in message.to]
+    if message.cc:
+        body["cc"] = [_address(each) for each in message.cc]
+    if hidden := _missing(envelope.recipients, _shown(message)):
+        body["bcc"] = [{"email": email} for email in hidden]
+    if found := variables(message, _size):
+        body["custom_variables"] = found
+    return body
+
+
+def content_part(message: Message, envelope: Envelope) -> dict[str, Any]:
+    """Give what a body says whoever gets it."""
+    sender, reply_to = message.from_, message.reply_to
     body: dict[str, Any] = {
-        "from": _address(sender) if sender else {"email": envelope.sender},
-        "to": [_address(each) for each in message.to],
-        "cc": [_address(each) for each in message.cc],
-        "bcc": [{"email": email} for email in hidden],
-        "headers": _headers(message),
-        "custom_variables": dict(variables(message, _size)),
-        "attachments": [
-            _attachment(each, content)
-            for each, content in zip(
-                message.attachments, _json.attached(message), strict=True
-            )
-        ],
+        "from": _address(sender) if sender else {"email": envelope.sender}
     }
-    if len(message.reply_to) == 1:
-        body["reply_to"] = _address(message.reply_to[0])
-    return {name: value for name, value in body.items() if value} | _content(message)
-
-
-def recipients(body: dict[str, Any]) -> int:
-    """Count the recipients of a body."""
-    return sum(len(body.get(name, ())) for name in ("to", "cc", "bcc"))
+    if len(reply_to) == 1:
+        body["reply_to"] = _address(reply_to[0])
+    if message.headers or len(reply_to) > 1:
+        body["headers"] = _headers(message)
+    if message.attachments:
+        contents = _json.attached(message)
+        pairs = zip(message.attachments, contents, strict=True)
+        body["attachments"] = [_attachment(*pair) for pair in pairs]
+    if message.mailtrap.template_uuid:
+        body.update(_template(message.mailtrap))
+        return body
+    for name in _OF_TEMPLATE:
+        if text := getattr(message, name):
+            body[name] = text
+    return body
 
 
 def reason_against(message: Message, envelope: Envelope) -> str | None:
     """Say why Mailtrap's API cannot carry the message, or ``None`` when it can."""
-    return next(_reasons(message, envelope), None)
+    return (
+        _in_what_only_others_say(message)
+        or _in_addresses(message, envelope)
+        or _in_content(message)
+        or _in_extras(message)
+        or _in_size(message)
+    )
 
 
-def _reasons(message: Message, envelope: Envelope) -> Iterator[str]:
+def _in_what_only_others_say(message: Message) -> str | None:
     for sentence in message.unrepresented:
-        yield f"raw: Mailtrap's API takes no MIME, and its fields cannot say: {sentence}"
+        return (
+            f"raw: Mailtrap's API takes no MIME, and its fields cannot say: {sentence}"
+        )
+    if not message.ses.model_fields_set:
+        return None
     for name, why in _ONLY_SES.items():
         if getattr(message.ses, name) and not _has_own_template(message, name):
-            yield f"ses[{name!r}]: {why}"
-    yield from _in_addresses(message, envelope)
-    yield from _in_content(message)
-    if message.may_exceed(LIMITS.size):
-        yield (
-            f"attachments: the message may reach {message.size()} bytes and Mailtrap "
-            f"takes {LIMITS.size}"
-        )
+            return f"ses[{name!r}]: {why}"
+    return None
 
 
-def _in_addresses(message: Message, envelope: Envelope) -> Iterator[str]:
+def _in_addresses(message: Message, envelope: Envelope) -> str | None:
     for name in ("to", "cc", "bcc"):
         if (count := len(getattr(message, name))) > MOST_IN_A_LIST:
-            yield f"{name}: {count} addresses, and Mailtrap takes {MOST_IN_A_LIST}"
-    wanted = set(map(_key, envelope.recipients))
-    if any(_key(each.email) not in wanted for each in (*message.to, *message.cc)):
-        yield "to, cc: Mailtrap's API sends to everybody it shows, and one is left out"
-    if message.from_ is not None and envelope.sender != message.from_.email:
-        yield "from_: Mailtrap's API takes no other envelope sender"
-    shown = (message.from_, *message.to, *message.cc, *message.reply_to)
-    emails = (*envelope.recipients, *(each.email for each in shown if each))
-    if not all(map(str.isascii, emails)):
-        yield "to, from_: a part before the @ is not ASCII, which Mailtrap garbles"
+            return f"{name}: {count} addresses, and Mailtrap takes {MOST_IN_A_LIST}"
+    sender, recipients = message.from_, envelope.recipients
+    if _missing(_shown(message), recipients):
+        return "to, cc: Mailtrap's API sends to everybody it shows, and one is left out"
+    if sender is not None and envelope.sender != sender.email:
+        return "from_: Mailtrap's API takes no other envelope sender"
+    # Whom To and Cc name is among the recipients, with the same part before the @.
+    emails = [*recipients, *(each.email for each in message.reply_to)]
+    if sender is not None:
+        emails.append(sender.email)
+    if not "".join(emails).isascii():
+        return "to, from_: a part before the @ is not ASCII, which Mailtrap garbles"
+    return None
 
 
-def _in_content(message: Message) -> Iterator[str]:
+def _in_content(message: Message) -> str | None:
     if message.mailtrap.template_uuid:
         for name in _OF_TEMPLATE:
             if getattr(message, name):
-                yield f"{name}: Mailtrap's template makes it; leave it out"
+                return f"{name}: Mailtrap's template makes it; leave it out"
     elif not message.subject:
-        yield "subject: Mailtrap's API wants one"
-    for name in message.headers:
+        return "subject: Mailtrap's API wants one"
+    return None
+
+
+def _in_extras(message: Message) -> str | None:
+    for name in message.headers if message.headers else ():
         if name.lower() in RESERVED:
-            yield f"headers[{name!r}]: Mailtrap reserves it"
-    yield from _in_extras(message)
-
-
-def _in_extras(message: Message) -> Iterator[str]:
-    if any(not each.content for each in message.attachments):
-        yield "attachments: one is empty, which Mailtrap's API does not take"
-    if (size := _size(message.metadata)) > MOST:
-        yield (
+            return f"headers[{name!r}]: Mailtrap reserves it"
+    for each in message.attachments:
+        if not each.content:
+            return "attachments: one is empty, which Mailtrap's API does not take"
+    if message.metadata and (size := _size(message.metadata)) > MOST:
+        return (
             f"metadata: {size} bytes as JSON, and Mailtrap takes {MOST} and "
             "drops all of it beyond"
         )
+    return None
+
+
+def _in_size(message: Message) -> str | None:
+    if not message.may_exceed(LIMITS.size):
+        return None
+    return (
+        f"attachments: the message may reach {message.size()} bytes and Mailtrap "
+        f"takes {LIMITS.size}"
+    )
 
 
 def _has_own_template(message: Message, name: str) -> bool:
@@ -157,12 +192,20 @@ def _has_own_template(message: Message, name: str) -> bool:
 
 def _size(found: Mapping[str, str]) -> int:
     """Count as the longest usual form does, with escapes and spaces."""
-    return len(json.dumps(dict(found))) if found else 0
+    return len(json.dumps(dict(found)))
 
 
-def _hidden(message: Message, envelope: Envelope) -> list[str]:
-    seen = {_key(each.email) for each in (*message.to, *message.cc)}
-    return [email for email in envelope.recipients if _key(email) not in seen]
+def _shown(message: Message) -> list[str]:
+    """Give the addresses that everybody sees among the recipients."""
+    return [each.email for each in (*message.to, *message.cc)]
+
+
+def _missing(emails: Sequence[str], among: Sequence[str]) -> list[str]:
+    """Give those of some addresses that are not among others."""
+    if set(among).issuperset(emails):
+        return []
+    keys = set(map(_key, among))
+    return [email for email in emails if _key(email) not in keys]
 
 
 def _key(email: str) -> tuple[str, str]:
@@ -171,8 +214,9 @@ def _key(email: str) -> tuple[str, str]:
 
 
 def _address(address: Address) -> dict[str, str]:
-    named = {"name": address.name} if address.name else {}
-    return {"email": address.email, **named}
+    if address.name:
+        return {"email": address.email, "name": address.name}
+    return {"email": address.email}
 
 
 def _headers(message: Message) -> dict[str, str]:
@@ -181,19 +225,11 @@ def _headers(message: Message) -> dict[str, str]:
     return {**message.headers, "Reply-To": mime.address_list(message.reply_to)}
 
 
-def _content(message: Message) -> dict[str, Any]:
-    options = message.mailtrap
-    if options.template_uuid:
-        variables = thaw(options.template_variables)
-        content = {"template_uuid": options.template_uuid}
-        return content | ({"template_variables": variables} if variables else {})
-    return dict(_said(message, _OF_TEMPLATE))
-
-
-def _said(message: Message, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for name in names:
-        if text := getattr(message, name):
-            yield name, text
+def _template(options: MailtrapOptions) -> dict[str, Any]:
+    content: dict[str, Any] = {"template_uuid": options.template_uuid}
+    if options.template_variables:
+        content["template_variables"] = thaw(options.template_variables)
+    return content
 
 
 def _attachment(attachment: Attachment, content: _json.Base64) -> dict[str, Any]:

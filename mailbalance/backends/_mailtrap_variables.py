@@ -24,7 +24,7 @@ MOST = 1000
 
 def variables(
     message: Message, size: Callable[[Mapping[str, str]], int]
-) -> Mapping[str, str]:
+) -> dict[str, str]:
     """Give the metadata with our own id, which stays out where there is no room for it.
 
     A key of the same name in the metadata is the caller's own, and counts.
@@ -33,5 +33,8 @@ def variables(
         message: Whose.
         size: Counts the bytes as they will travel.
     """
-    labelled = {OWN_ID: message.stamp().id, **message.metadata}
-    return labelled if size(labelled) <= MOST else message.metadata
+    labelled = {OWN_ID: message.stamp().id}
+    if not message.metadata:
+        return labelled
+    labelled.update(message.metadata)
+    return labelled if size(labelled) <= MOST else dict(message.metadata)

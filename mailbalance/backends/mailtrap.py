@@ -94,9 +94,14 @@ class MailtrapBackend:
         self._limits = pace.over(LIMITS, published)
         self._name = name
         self._token = Secret(token)
+        self._facts: dict[str, Any] = {"backend": name, "token": self._token}
+        self._headers = {
+            "Authorization": Secret(f"Bearer {token}"),
+            "Content-Type": "application/json",
+        }
         self._stream: Stream = stream
-        self._sandbox_id = sandbox_id
-        self._base_url = base_url
+        self._bases = _bases(stream, sandbox_id, base_url)
+        self._sandbox = f"/{sandbox_id}" if sandbox_id else ""
         self._account = account or ("mailtrap-sandbox" if sandbox_id else "mailtrap")
         self._wire = HttpWire(
             backend=name,
@@ -163,7 +168,7 @@ class MailtrapBackend:
         return self._limits
 
     def __repr__(self) -> str:
-        return f"<MailtrapBackend {self._name} {self._base(None)}>"
+        return f"<MailtrapBackend {self._name} {self._bases[None]}>"
 
     def refuses(self, message: Message, envelope: Envelope) -> str | None:
         """Say why Mailtrap's API cannot carry the message, or ``None`` when it can."""
@@ -235,18 +240,8 @@ class MailtrapBackend:
         """Close the connections of ``asend`` in the running event loop."""
         await self._wire.aclose()
 
-    def _base(self, stream: Stream | None) -> str:
-        if self._base_url is not None:
-            return self._base_url.rstrip("/")
-        return HOSTS["sandbox" if self._sandbox_id else stream or self._stream]
-
     def _url(self, stream: Stream | None, what: str) -> str:
-        sandbox = f"/{self._sandbox_id}" if self._sandbox_id else ""
-        return f"{self._base(stream)}/api/{what}{sandbox}"
-
-    @property
-    def _facts(self) -> dict[str, Any]:
-        return {"backend": self._name, "token": self._token}
+        return f"{self._bases[stream]}/api/{what}{self._sandbox}"
 
     def _question(self) -> HttpRequest:
         # Without the token: whether it is good is not asked, and its rate not spent.
@@ -261,8 +256,17 @@ class MailtrapBackend:
         return self._post(self._url(stream, "batch"), batch_body(mails))
 
     def _post(self, url: str, body: dict[str, Any]) -> HttpRequest:
-        headers = {
-            "Authorization": Secret(f"Bearer {self._token}"),
-            "Content-Type": "application/json",
-        }
-        return HttpRequest("POST", url, headers, _json.encoded(body))
+        return HttpRequest("POST", url, self._headers, _json.encoded(body))
+
+
+def _bases(
+    stream: Stream, sandbox_id: int | str | None, base_url: str | None
+) -> dict[Stream | None, str]:
+    """Give the base URL for messages of each stream, and for those that name none."""
+    if base_url is not None:
+        hosts = dict.fromkeys(HOSTS, base_url.rstrip("/"))
+    elif sandbox_id:
+        hosts = dict.fromkeys(HOSTS, HOSTS["sandbox"])
+    else:
+        hosts = HOSTS
+    return {each: hosts[each or stream] for each in (None, "transactional", "bulk")}

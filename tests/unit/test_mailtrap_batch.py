@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailbalance import (
     Attachment,
@@ -15,6 +17,7 @@ from mailbalance import (
 )
 from mailbalance.backends import _json
 from mailbalance.backends._mailtrap_batch import LOAD, answers, batch_body
+from mailbalance.backends._mailtrap_request import request_body
 from mailbalance.message import Envelope
 from mailbalance.secret import Secret
 from mailbalance.wire.http import HttpResponse
@@ -82,6 +85,63 @@ def test_headers_are_never_mixed_from_two_places():
     assert [item["headers"] for item in body["requests"]] == [
         {"X-A": "1"},
         {"X-B": "2"},
+    ]
+
+
+_choices = {
+    "from_": ["shop@example.com", "Shop <shop@example.com>", "Shop <me@example.com>"],
+    "reply_to": [(), "r@example.com", "R <r@example.com>", ["a@x.de", "b@x.de"]],
+    "subject": ["Hi", "Hello"],
+    "text": ["Hello.", "Good day."],
+    "html": [None, "<p>Hello.</p>"],
+    "category": [None, "bill"],
+    "headers": [{}, {"X-A": "1"}, {"X-A": "2"}],
+    "metadata": [{}, {"k": "1"}, {"k": "x" * 950}],
+    "cc": [(), "c@example.com"],
+    "attachments": [
+        [Attachment(content=b"x", filename=name)] * n
+        for name, n in (("a", 0), ("a", 1), ("b", 1), ("b", 2))
+    ],
+}
+_templates = [
+    {"mailtrap": {"template_uuid": uuid, "template_variables": {"n": value}}}
+    for uuid, value in (("u", 1), ("u", True), ("v", 1), ("u", {}))
+]
+_plain = st.fixed_dictionaries(
+    {}, optional={name: st.sampled_from(each) for name, each in _choices.items()}
+)
+_written = {"subject": "", "text": None, "html": None, "category": None}
+_messages = _plain | st.builds(
+    lambda plain, template: {**plain, **template, **_written},
+    _plain,
+    st.sampled_from(_templates),
+)
+
+
+@given(st.lists(_messages, min_size=1, max_size=4) | st.lists(_plain, max_size=1).map(
+    lambda found: [*found, *found, *found, {}]
+))  # fmt: skip
+def test_base_and_item_together_say_what_the_message_alone_would(differing):
+    given = mails(*differing)
+
+    body = body_of(given)
+
+    whole = [{**body.get("base", {}), **item} for item in body["requests"]]
+    alone = [json.loads(_json.whole(request_body(*mail))) for mail in given]
+    assert [json.dumps(each, sort_keys=True) for each in whole] == [
+        json.dumps(each, sort_keys=True) for each in alone
+    ]
+
+
+@pytest.mark.parametrize("name", _choices)
+def test_of_two_messages_each_says_itself_what_it_says_otherwise(name):
+    one, two = (mails({name: each})[0] for each in _choices[name][:2])
+
+    body = body_of([one, two, one])
+
+    whole = [{**body["base"], **item} for item in body["requests"]]
+    assert whole == [
+        json.loads(_json.whole(request_body(*mail))) for mail in (one, two, one)
     ]
 
 

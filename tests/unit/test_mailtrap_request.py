@@ -138,6 +138,19 @@ def test_hidden_recipients_may_be_fewer_or_more_than_in_bcc():
     assert more["bcc"] == [{"email": "x@example.com"}]
 
 
+def test_the_letter_case_of_a_domain_makes_nobody_another():
+    given, envelope = message(), Envelope("ana@example.com", ("ben@EXAMPLE.com",))
+
+    assert reason_against(given, envelope) is None
+    assert "bcc" not in body(given, envelope)
+
+
+def test_the_letter_case_before_the_at_makes_somebody_else():
+    envelope = Envelope("ana@example.com", ("Ben@example.com",))
+
+    assert "one is left out" in reason_against(message(), envelope)
+
+
 _text = st.text(
     st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=30
 )
