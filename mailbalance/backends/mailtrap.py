@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from mailbalance.backend import Limits, Rate, Receipt
+from mailbalance.backend import Rate, Receipt
 from mailbalance.backends import _http, _json, _mailtrap_pace, _pace
 from mailbalance.backends._mailtrap_batch import LOAD, answers, batch_body
 from mailbalance.backends._mailtrap_reply import must_be_alive, must_be_fine, receipt
@@ -64,6 +64,11 @@ class MailtrapBackend:
         http_client: A user's own ``httpx2.Client`` or ``httpx.Client`` for ``send``.
         async_http_client: The same for ``asend``.
 
+    Attributes:
+        name: Its name in the split.
+        account: Quotas belong to a Mailtrap account; the Mailtrap Sandbox has its own.
+        limits: What Mailtrap can carry.
+
     Raises:
         ConfigError: When the arguments cannot work, with every problem.
     """
@@ -91,8 +96,8 @@ class MailtrapBackend:
         _http.check_base(name, "base_url", base_url, ca, problems)
         check(name, http_client, async_http_client)
         published = _mailtrap_pace.API if base_url is None else None
-        self._limits = pace.over(LIMITS, published)
-        self._name = name
+        self.limits = pace.over(LIMITS, published)
+        self.name = name
         self._token = Secret(token)
         self._facts: dict[str, Any] = {"backend": name, "token": self._token}
         self._headers = {
@@ -102,14 +107,14 @@ class MailtrapBackend:
         self._stream: Stream = stream
         self._bases = _bases(stream, sandbox_id, base_url)
         self._sandbox = f"/{sandbox_id}" if sandbox_id else ""
-        self._account = account or ("mailtrap-sandbox" if sandbox_id else "mailtrap")
+        self.account = account or ("mailtrap-sandbox" if sandbox_id else "mailtrap")
         self._wire = HttpWire(
             backend=name,
             ca=ca,
             environ=environ,
             client=http_client,
             async_client=async_http_client,
-            connections=self._limits.concurrency or CONNECTIONS,
+            connections=self.limits.concurrency or CONNECTIONS,
         )
 
     @classmethod
@@ -149,26 +154,11 @@ class MailtrapBackend:
             raise ConfigError(problems)
         return made
 
-    @property
-    def name(self) -> str:
-        """Its name in the split."""
-        return self._name
-
-    @property
-    def account(self) -> str:
-        """Quotas belong to a Mailtrap account; the Mailtrap Sandbox has its own."""
-        return self._account
-
     #: Mailtrap tells its limits nowhere (2026-11).
     learns = False
 
-    @property
-    def limits(self) -> Limits:
-        """What Mailtrap can carry."""
-        return self._limits
-
     def __repr__(self) -> str:
-        return f"<MailtrapBackend {self._name} {self._bases[None]}>"
+        return f"<MailtrapBackend {self.name} {self._bases[None]}>"
 
     def refuses(self, message: Message, envelope: Envelope) -> str | None:
         """Say why Mailtrap's API cannot carry the message, or ``None`` when it can."""

@@ -7,12 +7,13 @@ around a batch. What must not: threads, tasks, sleeping.
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from mailbalance.backend import Receipt, Try
 from mailbalance.batch import ApartError, Batching
 from mailbalance.bulk.lanes import Member
+from mailbalance.bulk.order import Held, held_size
 from mailbalance.bulk.result import Result
 from mailbalance.errors import (
     DeliveryError,
@@ -24,22 +25,26 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from mailbalance.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Hashable, Sequence
 
     from mailbalance.backend import Answer
     from mailbalance.bulk.lanes import Batch
     from mailbalance.intake import Sendable
     from mailbalance.mailer import Mailer
+    from mailbalance.message import Message
     from mailbalance.routing.gate import Pass
 
-#: What was begun; its result, if it ended at once; or a message with a key, which is sent
-#: by itself, once for each key.
-Begun: TypeAlias = "Member | Result | Message"
 #: What came of a call: an answer to each message, or one to all of them.
 Found: TypeAlias = "Sequence[Answer] | DeliveryError | MessageError | ApartError"
+
+
+@dataclass(slots=True, eq=False)
+class Keyed(Held):
+    """A message with a key, which is sent by itself, once for each key."""
+
+    message: Message
 
 
 class Handling:
@@ -53,8 +58,8 @@ class Handling:
             if isinstance(backend, Batching)
         }
 
-    def begin(self, index: int, given: Sendable) -> Begun:
-        """Begin a message that was given.
+    def begin(self, index: int, given: Sendable) -> Held:
+        """Begin a message that was given; it has its result if it ended at once.
 
         Raises:
             ClosedError: When the mailer was closed.
@@ -63,18 +68,18 @@ class Handling:
         try:
             message = self.mailer.take(given)
             if message.key is not None:
-                return message
-            job = self.mailer.begin(message, together=self._together(message))
+                return Keyed(index, held_size(message), message)
+            lanes = self._lanes(message)
+            job = self.mailer.begin(message, together=lanes)
         except MailError as error:
             self.mailer.under_way.must_be_open()
-            return Result(index, message, error=error)
-        member = Member(index, message, job)
+            return _ended(index, message, error)
         try:
-            member.take(cast("Try", next(job.steps)), self.mailer.timing.clock())
+            step = cast("Try", next(job.steps))
         except DeliveryError as error:
             job.failed(error)
-            return Result(index, message, error=error)
-        return member
+            return _ended(index, message, error)
+        return self._at(Member(index, held_size(message), message, job, lanes), step)
 
     def batching(self, member: Member) -> Batching | None:
         """Give what takes the message together with others, if it may go so."""
@@ -131,43 +136,81 @@ class Handling:
         if isinstance(found, DeliveryError):
             traffic.end(given, found, now)
             return self.refused(batch, found)
-        traffic.end(given, min(found, key=_says_less), now)
+        traffic.end(given, _telling(found), now)
         return list(found)
 
     @staticmethod
-    def broken_off(member: Member, error: BaseException) -> Result | BaseException:
-        """End a message whose batch something from outside has ended."""
-        member.job.broken_off(error)
-        member.job.steps.close()
-        if isinstance(error, MailError):
-            return Result(member.index, member.message, error=error)
-        return error
+    def broken_off(batch: Batch, error: BaseException) -> None:
+        """End messages whose batch something from outside has ended."""
+        for member in batch.members:
+            member.job.broken_off(error)
+            member.job.steps.close()
+            if isinstance(error, MailError):
+                member.result = _failed(member, error)
+            else:
+                member.result = error
 
-    def advance(self, member: Member, answer: Answer | None) -> Result | None:
-        """Hand an answer to a message's plan; give its result, if that was the end."""
-        try:
-            step = member.job.advance(answer) if answer else member.job.alone()
-        except DeliveryError as error:
-            member.job.failed(error)
-            return Result(member.index, member.message, error=error)
+    def advance(self, batch: Batch, answers: Sequence[Answer | None]) -> list[Member]:
+        """Hand each answer to its message's plan; give the messages that go on.
+
+        The others have their results then.
+        """
+        for member, answer in zip(batch.members, answers, strict=True):
+            try:
+                self._advance(member, answer)
+            except DeliveryError as error:
+                member.job.failed(error)
+                member.result = _failed(member, error)
+            except BaseException as error:  # noqa: BLE001 - raised where it is asked
+                member.result = error
+        return [member for member in batch.members if member.result is None]
+
+    def _advance(self, member: Member, answer: Answer | None) -> None:
+        job = member.job
+        step = job.alone() if answer is None else job.advance(answer)
         if isinstance(step, Try):
-            member.take(step, self.mailer.timing.clock())
-            return None
-        member.job.accepted(step)
-        return Result(member.index, member.message, step)
+            self._at(member, step)
+            return
+        job.accepted(step)
+        member.result = Result(member.index, member.message, step)
 
-    def _together(self, message: Message) -> Container[str]:
-        """Name the backends that take this message together with others."""
-        return [
-            name
-            for name, backend in self._batching.items()
-            if backend.lane(message) is not None
-        ]
+    def _lanes(self, message: Message) -> dict[str, Hashable]:
+        """Name the backends that take this message together with others: with which."""
+        lanes = {}
+        for name, backend in self._batching.items():
+            lane = backend.lane(message)
+            if lane is not None:
+                lanes[name] = lane
+        return lanes
+
+    def _at(self, member: Member, step: Try) -> Member:
+        """Note what the plan says to do next, and when."""
+        member.step = step
+        if step.delay:
+            member.due = self.mailer.timing.clock() + step.delay
+        return member
 
 
-def _says_less(answer: Answer) -> int:
-    """Rank the answers of one call: "slow down", then "well done", then the others."""
-    if isinstance(answer, Receipt):
-        return 1
-    stopped = isinstance(answer, UnavailableError) and answer.scope == "account"
-    return 0 if stopped or answer.health == "slows" else 2
+def _failed(member: Member, error: MailError) -> Result:
+    return Result(member.index, member.message, error=error)
+
+
+def _ended(index: int, message: Message | None, error: MailError) -> Held:
+    held = Held(index, 0 if message is None else held_size(message))
+    held.result = Result(index, message, error=error)
+    return held
+
+
+def _telling(answers: Sequence[Answer]) -> Answer:
+    """Give the answer that says most of the backend.
+
+    That is "slow down" or "the account is stopped", then "well done", then any other.
+    """
+    errors = [each for each in answers if isinstance(each, DeliveryError)]
+    for error in errors:
+        stopped = isinstance(error, UnavailableError) and error.scope == "account"
+        if stopped or error.health == "slows":
+            return error
+    if len(errors) == len(answers):
+        return errors[0]
+    return next(each for each in answers if isinstance(each, Receipt))

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mailbalance.bulk.order import Held
+
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping
 
     from mailbalance.backend import Backend, Try
     from mailbalance.batch import Batching, Load, Mail
-    from mailbalance.bulk.order import Held
     from mailbalance.job import Job
     from mailbalance.message import Message
 
@@ -25,28 +26,22 @@ LINGER, LONGEST = 0.05, 1.0
 
 
 @dataclass(slots=True, eq=False)
-class Member:
+class Member(Held):
     """One message that is under way.
 
     Attributes:
-        index: Its place among those given.
         message: The message.
         job: Its own plan, and who is told.
-        held: Where its result goes.
+        lanes: Of the backends that take it together with others, by name: with which.
         step: What the plan says to do next.
-        due: When that may be done.
+        due: When that may be done, if it has a delay.
     """
 
-    index: int
     message: Message
     job: Job
-    held: Held = field(init=False)
+    lanes: Mapping[str, Hashable]
     step: Try = field(init=False)
-    due: float = 0.0
-
-    def take(self, step: Try, now: float) -> None:
-        """Take what the plan says to do next."""
-        self.step, self.due = step, now + step.delay
+    due: float = field(default=0.0, init=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,17 +50,19 @@ class Batch:
 
     Attributes:
         backend: Who takes them.
-        members: Whose messages they are.
         batching: The same, as one that takes batches.
         since: When the first came.
+        timeout: Seconds that the attempt may take: the least that any of them has.
         latest: When the last came.
-        size: Their bytes.
+        members: Whose messages they are.
+        size: Their bytes, at most.
     """
 
     backend: Backend
     batching: Batching
     since: float
-    latest: float
+    timeout: float
+    latest: float = field(init=False)
     members: list[Member] = field(default_factory=list)
     size: int = 0
 
@@ -77,10 +74,13 @@ class Batch:
             for each in self.members
         ]
 
-    @property
-    def timeout(self) -> float:
-        """Seconds that the attempt may take: the least that any of them has."""
-        return min(each.step.timeout for each in self.members)
+    def add(self, member: Member, size: int, now: float) -> None:
+        """Take a message in, of so many bytes at most."""
+        self.members.append(member)
+        self.size += size
+        self.latest = now
+        if member.step.timeout < self.timeout:
+            self.timeout = member.step.timeout
 
     def is_due(self, now: float) -> bool:
         """Whether it has waited long enough for more."""
@@ -90,11 +90,6 @@ class Batch:
         """Give it up before it went: its messages were never begun."""
         for member in self.members:
             member.job.steps.close()
-
-    def has_room(self, size: int) -> bool:
-        """Whether another message of so many bytes fits."""
-        load: Load = self.batching.load
-        return len(self.members) < load.messages and self.size + size <= load.size
 
 
 class Lanes:
@@ -108,18 +103,19 @@ class Lanes:
 
     def add(self, member: Member, batching: Batching, now: float) -> list[Batch]:
         """Take a message in; give the batches that it made full, or did not fit into."""
-        step, size = member.step, member.message.size()
-        key = step.backend.name, batching.lane(member.message)
-        batch, full = self._lanes.get(key), []
-        if batch is not None and not batch.has_room(size):
+        step, load, full = member.step, batching.load, []
+        name = step.backend.name
+        key = name, member.lanes[name]
+        size = _counted(member.message, load)
+        batch = self._lanes.get(key)
+        if batch is not None and batch.size + size > load.size:
             full.append(self._lanes.pop(key))
             batch = None
         if batch is None:
-            batch = self._lanes[key] = Batch(step.backend, batching, now, now)
-        batch.members.append(member)
-        batch.size += size
-        batch.latest = now
-        if not batch.has_room(1):
+            batch = Batch(step.backend, batching, now, step.timeout)
+            self._lanes[key] = batch
+        batch.add(member, size, now)
+        if len(batch.members) >= load.messages or batch.size >= load.size:
             full.append(self._lanes.pop(key))
         return full
 
@@ -133,3 +129,13 @@ class Lanes:
         left = list(self._lanes.values())
         self._lanes.clear()
         return left
+
+
+def _counted(message: Message, load: Load) -> int:
+    """Give the bytes of a message, at most.
+
+    One that is surely within its share of the load counts as that, unmeasured: as many of
+    these as go together fit, and measuring takes longer than all else here.
+    """
+    share = load.size // load.messages
+    return message.size() if message.may_exceed(share) else share

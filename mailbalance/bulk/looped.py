@@ -55,37 +55,39 @@ async def asend_many(
 async def _of_plain(
     sending: Sending, messages: Iterable[Sendable]
 ) -> AsyncGenerator[Result, None]:
-    source, give = Source(sending.handling), partial(next, iter(messages))
-    while source.more or sending.order:
-        if source.more and sending.has_room:
-            begun = source.begin(give)
-            if begun is not None:
-                sending.take(*begun)
-                if begun[0] % TURN == 0:
+    source, order = Source(sending.handling), sending.order
+    give = partial(next, iter(messages))
+    while source.more or order:
+        if source.more and order.has_room:
+            held = source.begin(give)
+            if held is not None:
+                sending.take(held)
+                if held.index % TURN == 0:
                     await asyncio.sleep(0)
         else:
             await sending.wait(more=source.more)
-        while sending.order.is_ready:
-            yield sending.order.first()
+        while (result := order.first()) is not None:
+            yield result
     source.end()
 
 
 async def _of_async(
     sending: Sending, messages: AsyncIterable[Sendable]
 ) -> AsyncGenerator[Result, None]:
-    source, given = Source(sending.handling), aiter(messages)
+    source, order = Source(sending.handling), sending.order
+    given = aiter(messages)
     pulling: asyncio.Future[Sendable] | None = None
     try:
-        while source.more or sending.order:
-            if source.more and pulling is None and sending.has_room:
+        while source.more or order:
+            if source.more and pulling is None and order.has_room:
                 pulling = asyncio.ensure_future(anext(given))
             await sending.wait(pulling, more=source.more)
             if pulling is not None and pulling.done():
-                begun, pulling = source.begin(pulling.result), None
-                if begun is not None:
-                    sending.take(*begun)
-            while sending.order.is_ready:
-                yield sending.order.first()
+                held, pulling = source.begin(pulling.result), None
+                if held is not None:
+                    sending.take(held)
+            while (result := order.first()) is not None:
+                yield result
     finally:
         if pulling is not None:
             pulling.cancel()

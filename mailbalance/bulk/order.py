@@ -1,6 +1,6 @@
 """What is held until its result is given, in the order it was given.
 
-What lives here: ``Held``, ``Order``, and the measure of how much may be begun. Time is
+What lives here: ``Held``, ``Order``, and the measure of how much may be begun. The clock is
 passed in. What must not: sending, threads, tasks.
 
 A message is begun only when somebody is nearly free to send it: what is begun has its
@@ -11,10 +11,14 @@ three.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from math import inf
+from sys import getsizeof
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailbalance.bulk.result import Result
     from mailbalance.message import Message
 
@@ -26,19 +30,27 @@ MOST_HELD = 1000
 AHEAD = 1.0
 
 
+@dataclass(slots=True, eq=False)
 class Held:
     """One message that was begun and whose result was not given yet.
 
     Attributes:
+        index: Its place among those given.
+        size: Its bytes, as ``held_size`` counts them.
         result: What became of it, or what went wrong with us; ``None`` until then.
-        size: Its bytes.
     """
 
-    __slots__ = ("result", "size")
+    index: int
+    size: int
+    result: Result | BaseException | None = field(default=None, init=False)
 
-    def __init__(self, size: int) -> None:
-        self.result: Result | BaseException | None = None
-        self.size = size
+
+def held_size(message: Message) -> int:
+    """Count the bytes that its texts take up, and its files as base64."""
+    size = getsizeof(message.text) + getsizeof(message.html)
+    for file in message.attachments:
+        size += 4 * len(file.content) // 3
+    return size if message.raw is None else size + len(message.raw)
 
 
 class Order:
@@ -46,14 +58,16 @@ class Order:
 
     Args:
         concurrency: How many send at once.
+        clock: Monotonic time in seconds.
 
     Attributes:
         queued: Sends that wait for somebody to be free.
     """
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, clock: Callable[[], float]) -> None:
         self.queued = 0
         self._concurrency = concurrency
+        self._clock = clock
         self._held: deque[Held] = deque()
         self._size = 0
         self._due = -inf
@@ -71,33 +85,35 @@ class Order:
         """Whether as much is held as may be."""
         return len(self._held) >= MOST_HELD or self._size >= HELD
 
-    def has_room(self, now: float) -> bool:
+    @property
+    def has_room(self) -> bool:
         """Whether another message may be begun."""
         if not self._held:
             return True
         crowded = self.queued >= self._concurrency or self.is_full
-        return not crowded and self.wait(now) <= 0
+        return not (crowded or self.wait())
 
-    def wait(self, now: float) -> float:
+    def wait(self) -> float:
         """Tell in how many seconds the rates let another be begun."""
-        return max(0.0, self._due - AHEAD - now)
+        if self._due == -inf:
+            return 0.0
+        return max(0.0, self._due - AHEAD - self._clock())
 
-    def add(self, message: Message | None) -> Held:
+    def add(self, held: Held) -> None:
         """Hold a message."""
-        held = Held(0 if message is None else message.size())
         self._held.append(held)
         self._size += held.size
-        return held
 
     def must_wait(self, until: float) -> None:
         """Take note of when a message that was begun may go."""
         self._due = max(self._due, until)
 
-    def first(self) -> Result:
-        """Give the first result, which is ready; raises what went wrong with us."""
+    def first(self) -> Result | None:
+        """Give the first result if it is there; raises what went wrong with us."""
+        if not self._held or self._held[0].result is None:
+            return None
         held = self._held.popleft()
         self._size -= held.size
         if isinstance(held.result, BaseException):
             raise held.result
-        assert held.result is not None  # noqa: S101 - it is ready
         return held.result

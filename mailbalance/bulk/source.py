@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbalance.bulk.handling import Begun, Handling
+    from mailbalance.bulk.handling import Handling
+    from mailbalance.bulk.order import Held
     from mailbalance.intake import Sendable
 
 
@@ -28,13 +29,13 @@ class Source:
         self._index = 0
         self._failure: Exception | None = None
 
-    def begin(self, give: Callable[[], Sendable]) -> tuple[int, Begun] | None:
-        """Begin the message that is given next; give its place with it.
+    def begin(self, give: Callable[[], Sendable]) -> Held | None:
+        """Begin the message that is given next, if there is one.
 
         What goes wrong is kept for ``end``: those before it have results to come.
         """
         try:
-            begun = self._handling.begin(self._index, give())
+            held = self._handling.begin(self._index, give())
         except (StopIteration, StopAsyncIteration):
             self.more = False
             return None
@@ -42,7 +43,7 @@ class Source:
             self.more, self._failure = False, error
             return None
         self._index += 1
-        return self._index - 1, begun
+        return held
 
     def end(self) -> None:
         """Raise what went wrong, now that all that was begun has ended."""

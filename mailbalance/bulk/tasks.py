@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.batch import ApartError
-from mailbalance.bulk.handling import Handling
-from mailbalance.bulk.lanes import LINGER, Lanes
-from mailbalance.bulk.order import Held, Order
+from mailbalance.bulk.handling import Handling, Keyed
+from mailbalance.bulk.lanes import LINGER, Lanes, Member
+from mailbalance.bulk.order import Order
 from mailbalance.bulk.result import Result
 from mailbalance.errors import (
     DeliveryError,
@@ -21,14 +21,14 @@ from mailbalance.errors import (
     MessageError,
     TransientError,
 )
-from mailbalance.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from mailbalance.backend import Answer
-    from mailbalance.bulk.handling import Begun, Found
-    from mailbalance.bulk.lanes import Batch, Member
+    from mailbalance.bulk.handling import Found
+    from mailbalance.bulk.lanes import Batch
+    from mailbalance.bulk.order import Held
     from mailbalance.mailer import Mailer
     from mailbalance.routing.gate import Pass
 
@@ -46,23 +46,17 @@ class Sending:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._left = False
-        self.order = Order(concurrency)
+        self.order = Order(concurrency, mailer.timing.clock)
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another message may be begun."""
-        return self.order.has_room(self._mailer.timing.clock())
-
-    def take(self, index: int, begun: Begun) -> None:
-        """Send a message that was begun."""
-        if isinstance(begun, Result):
-            self.order.add(begun.message).result = begun
-        elif isinstance(begun, Message):
-            self._start(self._once, index, begun, self.order.add(begun))
-        else:
-            begun.held = self.order.add(begun.message)
-            self.order.must_wait(begun.due)
-            self._go(begun)
+    def take(self, held: Held) -> None:
+        """Send a message that was begun, unless it has ended already."""
+        self.order.add(held)
+        if isinstance(held, Member):
+            if held.due:
+                self.order.must_wait(held.due)
+            self._go(held)
+        elif isinstance(held, Keyed):
+            self._start(self._once, held)
 
     async def wait(
         self, pulling: asyncio.Future[Any] | None = None, *, more: bool
@@ -73,7 +67,7 @@ class Sending:
         self._news.clear()
         if pulling is not None:
             pulling.add_done_callback(self._tell)
-        elif more and (left := self.order.wait(self._mailer.timing.clock())):
+        elif more and (left := self.order.wait()):
             self._loop.call_later(left, self._news.set)
         try:
             await self._news.wait()
@@ -98,7 +92,9 @@ class Sending:
         if batching is None:
             self._start(self._finish, member)
             return
-        self._send(self._lanes.add(member, batching, self._loop.time()))
+        full = self._lanes.add(member, batching, self._loop.time())
+        if full:
+            self._send(full)
         if self._timer is None:
             self._timer = self._loop.call_later(LINGER, self._look)
 
@@ -133,19 +129,20 @@ class Sending:
         held.result = result
         self._news.set()
 
-    async def _once(self, index: int, message: Message, held: Held) -> None:
+    async def _once(self, keyed: Keyed) -> None:
         """Send a message that has a key."""
         if self._left:
             return
+        index, message = keyed.index, keyed.message
         try:
             receipt = await self._mailer.asend(message)
         except MailError as error:
-            self._end(held, Result(index, message, error=error))
+            self._end(keyed, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
-            self._end(held, error)
+            self._end(keyed, error)
             _raise_if_cancelled(error)
         else:
-            self._end(held, Result(index, message, receipt))
+            self._end(keyed, Result(index, message, receipt))
 
     async def _finish(self, member: Member) -> None:
         """Send a message by itself, or what its batch left to do."""
@@ -157,12 +154,12 @@ class Sending:
             receipt = await self._mailer.afinish(member.job, step)
         except MailError as error:
             member.job.steps.close()  # it may not have begun
-            self._end(member.held, Result(index, message, error=error))
+            self._end(member, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
-            self._end(member.held, error)
+            self._end(member, error)
             _raise_if_cancelled(error)
         else:
-            self._end(member.held, Result(index, message, receipt))
+            self._end(member, Result(index, message, receipt))
 
     async def _carry(self, batch: Batch) -> None:
         """Send messages together, and each that is not done yet by itself."""
@@ -171,26 +168,21 @@ class Sending:
             return
         try:
             answers = await self._answers(batch)
+        except asyncio.CancelledError as error:
+            for member in batch.members:
+                self._end(member, error)  # and told when it is known
+            raise
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
-            self._broken_off(batch, error)
-            _raise_if_cancelled(error)
-            return
-        for member, answer in zip(batch.members, answers, strict=True):
-            result = self.handling.advance(member, answer)
-            if result is not None:
-                self._end(member.held, result)
-            elif self._left:
+            self.handling.broken_off(batch, error)
+            left = []
+        else:
+            left = self.handling.advance(batch, answers)
+        self._news.set()
+        for member in left:
+            if self._left:
                 self.handling.drop(member)
             else:
                 self._start(self._finish, member)
-
-    def _broken_off(self, batch: Batch, error: BaseException) -> None:
-        cancelled = isinstance(
-            error, asyncio.CancelledError
-        )  # and told when it is known
-        for member in batch.members:
-            end = error if cancelled else self.handling.broken_off(member, error)
-            self._end(member.held, end)
 
     async def _answers(self, batch: Batch) -> list[Answer | None]:
         given = self.handling.call(batch)

@@ -14,20 +14,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailbalance.batch import ApartError
-from mailbalance.bulk.handling import Handling
-from mailbalance.bulk.lanes import LINGER, Lanes
-from mailbalance.bulk.order import Held, Order
+from mailbalance.bulk.handling import Handling, Keyed
+from mailbalance.bulk.lanes import LINGER, Lanes, Member
+from mailbalance.bulk.order import Order
 from mailbalance.bulk.result import Result
 from mailbalance.bulk.source import Source
 from mailbalance.errors import DeliveryError, MailError, MessageError
-from mailbalance.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from mailbalance.backend import Answer
-    from mailbalance.bulk.handling import Begun, Found
-    from mailbalance.bulk.lanes import Batch, Member
+    from mailbalance.bulk.handling import Found
+    from mailbalance.bulk.lanes import Batch
+    from mailbalance.bulk.order import Held
     from mailbalance.intake import Sendable
     from mailbalance.mailer import Mailer
 
@@ -51,16 +51,17 @@ def send_many(
 
 
 def _results(sending: _Sending, messages: Iterable[Sendable]) -> Iterator[Result]:
-    source, give = Source(sending.handling), partial(next, iter(messages))
-    while source.more or sending.order:
-        if source.more and sending.has_room:
-            begun = source.begin(give)
-            if begun is not None:
-                sending.take(*begun)
+    source, order = Source(sending.handling), sending.order
+    give = partial(next, iter(messages))
+    while source.more or order:
+        if source.more and order.has_room:
+            held = source.begin(give)
+            if held is not None:
+                sending.take(held)
         else:
             sending.wait(more=source.more)
-        while sending.order.is_ready:
-            yield sending.order.first()
+        while (result := order.first()) is not None:
+            yield result
     source.end()
 
 
@@ -74,47 +75,44 @@ class _Sending:
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
         self.handling = Handling(mailer)
         self._mailer = mailer
-        self._changed = threading.Condition()
+        # One that its own thread may take again: Python may find this forgotten, and
+        # stop it, amid anything that holds the lock.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._lanes = Lanes()
         self._threads = ThreadPoolExecutor(concurrency, "mailbalance-many")
         self._timed = self._stopped = False
         self._process = os.getpid()
-        self.order = Order(concurrency)
+        self.order = Order(concurrency, mailer.timing.clock)
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another message may be begun."""
-        return self.order.has_room(self._mailer.timing.clock())
-
-    def take(self, index: int, begun: Begun) -> None:
-        """Send a message that was begun."""
-        if isinstance(begun, Result):
-            self.order.add(begun.message).result = begun
-        elif isinstance(begun, Message):
-            self._submit(self._once, index, begun, self.order.add(begun))
-        else:
-            begun.held = self.order.add(begun.message)
-            self.order.must_wait(begun.due)
-            self._go(begun)
+    def take(self, held: Held) -> None:
+        """Send a message that was begun, unless it has ended already."""
+        self.order.add(held)
+        if isinstance(held, Member):
+            if held.due:
+                self.order.must_wait(held.due)
+            self._go(held)
+        elif isinstance(held, Keyed):
+            self._submit(self._once, held)
 
     def wait(self, *, more: bool) -> None:
         """Wait for the first result, or for room if there is more to begin."""
-        if not more or self.order.is_full:
-            with self._changed:
+        order = self.order
+        if not more or order.is_full:
+            with self._lock:
                 batches = self._lanes.flush()
             self._send(batches)
-        now = self._mailer.timing.clock()
-        patience = (self.order.wait(now) or None) if more else None
-        with self._changed:
+        patience = (order.wait() or None) if more else None
+        with self._lock:
             self._changed.wait_for(
-                lambda: self.order.is_ready or (more and self.has_room), patience
+                lambda: order.is_ready or (more and order.has_room), patience
             )
 
     def stop(self) -> None:
         """Let what was begun end, and begin nothing more."""
         if self._process != os.getpid():
             return  # a forked child has none of the threads
-        with self._changed:
+        with self._lock:
             self._stopped = True
             batches = self._lanes.flush()
         for batch in batches:
@@ -126,12 +124,13 @@ class _Sending:
         if batching is None:
             self._submit(self._finish, member)
             return
-        with self._changed:
+        with self._lock:
             full = self._lanes.add(member, batching, time.monotonic())
             if not self._timed:
                 self._timed = True
                 self._look_later()
-        self._send(full)
+        if full:
+            self._send(full)
 
     def _send(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
@@ -140,7 +139,7 @@ class _Sending:
 
     def _submit(self, work: Callable[..., None], *of: object) -> bool:
         """Let a thread do something; False when nothing more is begun."""
-        with self._changed:
+        with self._lock:
             if self._stopped:
                 return False
             self.order.queued += 1
@@ -155,7 +154,7 @@ class _Sending:
 
     def _look(self) -> None:
         """Send what has waited long enough for others to go with."""
-        with self._changed:
+        with self._lock:
             if self._stopped:
                 return
             batches = self._lanes.due(time.monotonic())
@@ -167,26 +166,27 @@ class _Sending:
     # In a thread
 
     def _begin(self, work: Callable[..., None], *of: object) -> None:
-        with self._changed:
+        with self._lock:
             self.order.queued -= 1
             self._changed.notify()
         work(*of)
 
     def _end(self, held: Held, result: Result | BaseException) -> None:
-        with self._changed:
+        with self._lock:
             held.result = result
             self._changed.notify()
 
-    def _once(self, index: int, message: Message, held: Held) -> None:
+    def _once(self, keyed: Keyed) -> None:
         """Send a message that has a key."""
         if self._stopped:
             return
+        index, message = keyed.index, keyed.message
         try:
-            self._end(held, Result(index, message, self._mailer.send(message)))
+            self._end(keyed, Result(index, message, self._mailer.send(message)))
         except MailError as error:
-            self._end(held, Result(index, message, error=error))
+            self._end(keyed, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
-            self._end(held, error)
+            self._end(keyed, error)
 
     def _finish(self, member: Member) -> None:
         """Send a message by itself, or what its batch left to do."""
@@ -196,12 +196,12 @@ class _Sending:
         index, message, step = member.index, member.message, self.handling.step(member)
         try:
             receipt = self._mailer.finish(member.job, step)
-            self._end(member.held, Result(index, message, receipt))
+            self._end(member, Result(index, message, receipt))
         except MailError as error:
             member.job.steps.close()  # it may not have begun
-            self._end(member.held, Result(index, message, error=error))
+            self._end(member, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
-            self._end(member.held, error)
+            self._end(member, error)
 
     def _carry(self, batch: Batch) -> None:
         """Send messages together, and each that is not done yet by itself."""
@@ -211,14 +211,14 @@ class _Sending:
         try:
             answers = self._answers(batch)
         except BaseException as error:  # noqa: BLE001 - raised where their results are asked
-            for member in batch.members:
-                self._end(member.held, self.handling.broken_off(member, error))
-            return
-        for member, answer in zip(batch.members, answers, strict=True):
-            result = self.handling.advance(member, answer)
-            if result is not None:
-                self._end(member.held, result)
-            elif not self._submit(self._finish, member):
+            self.handling.broken_off(batch, error)
+            left = []
+        else:
+            left = self.handling.advance(batch, answers)
+        with self._lock:
+            self._changed.notify()
+        for member in left:
+            if not self._submit(self._finish, member):
                 self.handling.drop(member)
 
     def _answers(self, batch: Batch) -> list[Answer | None]:

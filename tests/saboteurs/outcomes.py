@@ -167,7 +167,8 @@ SABOTEURS = (
         (
             Change(
                 "bulk/threads.py",
-                "            yield result\n",
+                "                progress(done)\n            yield result\n",
+                "                progress(done)\n"
                 "            if result.message is not None:\n"
                 "                yield result\n",
             ),

@@ -164,6 +164,27 @@ def test_what_came_of_a_batch_is_told_though_nobody_asks_any_more(leave):
     assert [status.in_flight for status in mailer.status()] == [0]
 
 
+class Halt(BaseException):
+    """Something from outside, as a signal's handler may raise it."""
+
+
+def test_what_strikes_amid_the_ends_of_a_batch_leaves_none_without_an_end(many):
+    done = []
+
+    def strike(event):
+        if isinstance(event, Accepted):
+            done.append(event)
+            if len(done) == 3:
+                raise Halt
+
+    mailer, results = Mailer({Batching("only"): 1}, observers=[strike]), []
+
+    with pytest.raises(Halt):
+        many(mailer, map(letter, range(8)), progress=results.append)
+    assert (len(results), len(done)) == (2, 8)
+    assert [status.in_flight for status in mailer.status()] == [0]
+
+
 def test_leaving_in_a_loop_begins_nothing_more():
     mailer = Mailer({Slow("only"): 1})
 
