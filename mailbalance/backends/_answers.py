@@ -21,9 +21,19 @@ LONGEST_DETAIL = 500
 #: Seconds that a provider's ``Retry-After`` is believed; more is taken for a mistake.
 LONGEST_WAIT = 600.0
 
+_READER = json.JSONDecoder()
+
 
 def decoded(body: bytes) -> Any:
     """Give a JSON body as Python values, or ``None`` when it is anything else."""
+    try:
+        text = body.decode()
+        value, end = _READER.raw_decode(text)
+        if end == len(text):
+            return value
+    except (ValueError, RecursionError):
+        pass
+    # Not the plain UTF-8 of RFC 8259 section 8.1, or with white space around it.
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

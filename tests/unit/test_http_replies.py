@@ -79,6 +79,34 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b'{"a": 1}',
+        b' \n{"a": 1} ',
+        b'{"a": 1}x',
+        b'{"a": 1}{',
+        b"\xef\xbb\xbf[1]",
+        '["\u00fc"]'.encode("utf-16"),
+        '["\u00fc"]'.encode("utf-32-le"),
+        b'"\xed\xa0\x80"',
+        b'"\xff"',
+        b"null",
+        b"[" * 100_000,
+    ],
+    ids=lambda body: repr(body[:20]),
+)
+def test_json_is_read_in_every_encoding_and_with_space_around(body):
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+
+    assert _answers.decoded(body) == value
+
+
 @given(st.one_of(st.binary(), _json.map(lambda value: json.dumps(value).encode())))
 def test_no_body_can_break_the_reader(body):
     assert len(_answers.scrubbed(_answers.texts(body), [])) <= 500
