@@ -116,7 +116,6 @@ def reason_against(message: Message, envelope: Envelope) -> str | None:
         or _in_addresses(message, envelope)
         or _in_content(message)
         or _in_extras(message)
-        or _in_size(message)
     )
 
 
@@ -143,9 +142,9 @@ def _in_addresses(message: Message, envelope: Envelope) -> str | None:
     if sender is not None and envelope.sender != sender.email:
         return "from_: Mailtrap's API takes no other envelope sender"
     # Whom To and Cc name is among the recipients, with the same part before the @.
-    emails = [*recipients, *(each.email for each in message.reply_to)]
-    if sender is not None:
-        emails.append(sender.email)
+    emails = [envelope.sender, *recipients]
+    if message.reply_to:
+        emails += [each.email for each in message.reply_to]
     if not "".join(emails).isascii():
         return "to, from_: a part before the @ is not ASCII, which Mailtrap garbles"
     return None
@@ -173,16 +172,12 @@ def _in_extras(message: Message) -> str | None:
             f"metadata: {size} bytes as JSON, and Mailtrap takes {MOST} and "
             "drops all of it beyond"
         )
+    if message.may_exceed(LIMITS.size):
+        return (
+            f"attachments: the message may reach {message.size()} bytes and Mailtrap "
+            f"takes {LIMITS.size}"
+        )
     return None
-
-
-def _in_size(message: Message) -> str | None:
-    if not message.may_exceed(LIMITS.size):
-        return None
-    return (
-        f"attachments: the message may reach {message.size()} bytes and Mailtrap "
-        f"takes {LIMITS.size}"
-    )
 
 
 def _has_own_template(message: Message, name: str) -> bool:
@@ -197,7 +192,7 @@ def _size(found: Mapping[str, str]) -> int:
 
 def _shown(message: Message) -> list[str]:
     """Give the addresses that everybody sees among the recipients."""
-    return [each.email for each in (*message.to, *message.cc)]
+    return [each.email for each in message.to + message.cc]
 
 
 def _missing(emails: Sequence[str], among: Sequence[str]) -> list[str]:

@@ -79,7 +79,10 @@ class Handling:
         except DeliveryError as error:
             job.failed(error)
             return _ended(index, message, error)
-        return self._at(Member(index, held_size(message), message, job, lanes), step)
+        member = Member(index, held_size(message), message, job, lanes, step)
+        if step.delay:
+            self._delay(member)
+        return member
 
     def batching(self, member: Member) -> Batching | None:
         """Give what takes the message together with others, if it may go so."""
@@ -169,7 +172,8 @@ class Handling:
         job = member.job
         step = job.alone() if answer is None else job.advance(answer)
         if isinstance(step, Try):
-            self._at(member, step)
+            member.step = step
+            self._delay(member)
             return
         job.accepted(step)
         member.result = Result(member.index, member.message, step)
@@ -183,12 +187,8 @@ class Handling:
                 lanes[name] = lane
         return lanes
 
-    def _at(self, member: Member, step: Try) -> Member:
-        """Note what the plan says to do next, and when."""
-        member.step = step
-        if step.delay:
-            member.due = self.mailer.timing.clock() + step.delay
-        return member
+    def _delay(self, member: Member) -> None:
+        member.due = self.mailer.timing.clock() + member.step.delay
 
 
 def _failed(member: Member, error: MailError) -> Result:

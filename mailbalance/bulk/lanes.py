@@ -40,7 +40,7 @@ class Member(Held):
     message: Message
     job: Job
     lanes: Mapping[str, Hashable]
-    step: Try = field(init=False)
+    step: Try
     due: float = field(default=0.0, init=False)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import inf
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
@@ -70,7 +69,7 @@ class Order:
         self._clock = clock
         self._held: deque[Held] = deque()
         self._size = 0
-        self._due = -inf
+        self._due: float | None = None
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -90,12 +89,13 @@ class Order:
         """Whether another message may be begun."""
         if not self._held:
             return True
-        crowded = self.queued >= self._concurrency or self.is_full
-        return not (crowded or self.wait())
+        if self.queued >= self._concurrency or self.is_full:
+            return False
+        return self._due is None or self.wait() <= 0
 
     def wait(self) -> float:
         """Tell in how many seconds the rates let another be begun."""
-        if self._due == -inf:
+        if self._due is None:
             return 0.0
         return max(0.0, self._due - AHEAD - self._clock())
 
@@ -106,7 +106,7 @@ class Order:
 
     def must_wait(self, until: float) -> None:
         """Take note of when a message that was begun may go."""
-        self._due = max(self._due, until)
+        self._due = until if self._due is None else max(self._due, until)
 
     def first(self) -> Result | None:
         """Give the first result if it is there; raises what went wrong with us."""

@@ -24,11 +24,9 @@ class Taking(MemoryBackend):
 def member(backend, index=0, lane="", timeout=30.0, **fields):
     said = {"from_": "a@example.com", "to": "b@example.com", "text": "x"}
     message = Message(**{**said, **fields})
-    found = Member(
-        index, held_size(message), message, SimpleNamespace(), {"only": lane}
-    )
-    found.step = Try(backend, ("b@example.com",), 0.0, timeout, "no", True)
-    return found
+    step = Try(backend, ("b@example.com",), 0.0, timeout, "no", True)
+    size, job = held_size(message), SimpleNamespace()
+    return Member(index, size, message, job, {"only": lane}, step)
 
 
 def test_as_many_small_ones_as_a_load_takes_fill_it():
