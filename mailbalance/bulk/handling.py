@@ -48,11 +48,16 @@ class Keyed(Held):
 
 
 class Handling:
-    """Begins and ends messages for a mailer."""
+    """Begins and ends messages for a mailer.
+
+    Attributes:
+        mailer: Whose.
+        batching: Its backends that take several messages in one go, by name.
+    """
 
     def __init__(self, mailer: Mailer) -> None:
         self.mailer = mailer
-        self._batching = {
+        self.batching = {
             name: backend
             for name, backend in mailer.backends.items()
             if isinstance(backend, Batching)
@@ -83,11 +88,6 @@ class Handling:
         if step.delay:
             self._delay(member)
         return member
-
-    def batching(self, member: Member) -> Batching | None:
-        """Give what takes the message together with others, if it may go so."""
-        step = member.step
-        return self._batching[step.backend.name] if step.together else None
 
     def step(self, member: Member) -> Try:
         """Give the step that a message is at, with what is left of its delay."""
@@ -181,7 +181,7 @@ class Handling:
     def _lanes(self, message: Message) -> dict[str, Hashable]:
         """Name the backends that take this message together with others: with which."""
         lanes = {}
-        for name, backend in self._batching.items():
+        for name, backend in self.batching.items():
             lane = backend.lane(message)
             if lane is not None:
                 lanes[name] = lane

@@ -93,19 +93,25 @@ class Batch:
 
 
 class Lanes:
-    """Gathers messages that may go together."""
+    """Gathers messages that may go together.
 
-    def __init__(self) -> None:
+    Args:
+        batching: Who takes several, by name.
+    """
+
+    def __init__(self, batching: Mapping[str, Batching]) -> None:
+        self._batching = batching
         self._lanes: dict[Hashable, Batch] = {}
 
     def __bool__(self) -> bool:
         return bool(self._lanes)
 
-    def add(self, member: Member, batching: Batching, now: float) -> list[Batch]:
+    def add(self, member: Member, now: float) -> list[Batch]:
         """Take a message in; give the batches that it made full, or did not fit into."""
-        step, load, full = member.step, batching.load, []
+        step, full = member.step, []
         name = step.backend.name
-        key = name, member.lanes[name]
+        batching, key = self._batching[name], (name, member.lanes[name])
+        load = batching.load
         size = _counted(member.message, load)
         batch = self._lanes.get(key)
         if batch is not None and batch.size + size > load.size:

@@ -39,7 +39,7 @@ class Sending:
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
         self.handling = Handling(mailer)
         self._mailer = mailer
-        self._lanes = Lanes()
+        self._lanes = Lanes(self.handling.batching)
         self._loop = asyncio.get_running_loop()
         self._free = asyncio.Semaphore(concurrency)
         self._news = asyncio.Event()
@@ -88,11 +88,10 @@ class Sending:
             task.add_done_callback(detached.discard)
 
     def _go(self, member: Member) -> None:
-        batching = self.handling.batching(member)
-        if batching is None:
+        if not member.step.together:
             self._start(self._finish, member)
             return
-        full = self._lanes.add(member, batching, self._loop.time())
+        full = self._lanes.add(member, self._loop.time())
         if full:
             self._send(full)
         if self._timer is None:

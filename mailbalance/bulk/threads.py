@@ -79,7 +79,7 @@ class _Sending:
         # stop it, amid anything that holds the lock.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._lanes = Lanes()
+        self._lanes = Lanes(self.handling.batching)
         self._threads = ThreadPoolExecutor(concurrency, "mailbalance-many")
         self._timed = self._stopped = False
         self._process = os.getpid()
@@ -120,12 +120,11 @@ class _Sending:
         self._threads.shutdown(wait=True)
 
     def _go(self, member: Member) -> None:
-        batching = self.handling.batching(member)
-        if batching is None:
+        if not member.step.together:
             self._submit(self._finish, member)
             return
         with self._lock:
-            full = self._lanes.add(member, batching, time.monotonic())
+            full = self._lanes.add(member, time.monotonic())
             if not self._timed:
                 self._timed = True
                 self._look_later()

@@ -21,6 +21,11 @@ class Taking(MemoryBackend):
         self.load = Load(messages, size)
 
 
+def gathering(*load, **options):
+    backend = Taking(*load, **options)
+    return backend, Lanes({"only": backend})
+
+
 def member(backend, index=0, lane="", timeout=30.0, **fields):
     said = {"from_": "a@example.com", "to": "b@example.com", "text": "x"}
     message = Message(**{**said, **fields})
@@ -30,9 +35,9 @@ def member(backend, index=0, lane="", timeout=30.0, **fields):
 
 
 def test_as_many_small_ones_as_a_load_takes_fill_it():
-    backend, lanes = Taking(messages=4), Lanes()
+    backend, lanes = gathering(messages=4)
 
-    full = [lanes.add(member(backend, n), backend, 0.0) for n in range(8)]
+    full = [lanes.add(member(backend, n), 0.0) for n in range(8)]
 
     assert [len(batches) for batches in full] == [0, 0, 0, 1, 0, 0, 0, 1]
     assert [each.index for each in full[3][0].members] == [0, 1, 2, 3]
@@ -40,28 +45,28 @@ def test_as_many_small_ones_as_a_load_takes_fill_it():
 
 
 def test_those_within_their_share_fill_a_load_by_their_number():
-    backend, lanes = Taking(messages=4, size=100_000), Lanes()
+    backend, lanes = gathering(messages=4, size=100_000)
 
-    full = [lanes.add(member(backend, text="x" * 1000), backend, 0.0) for _ in range(4)]
+    full = [lanes.add(member(backend, text="x" * 1000), 0.0) for _ in range(4)]
 
     assert [len(batches) for batches in full] == [0, 0, 0, 1]
     assert full[3][0].size == 100_000
 
 
 def test_one_that_does_not_fit_sends_the_others_off_and_waits_for_more():
-    backend, lanes = Taking(), Lanes()
-    lanes.add(member(backend, 0, text="x" * 60_000), backend, 0.0)
+    backend, lanes = gathering()
+    lanes.add(member(backend, 0, text="x" * 60_000), 0.0)
 
-    (full,) = lanes.add(member(backend, 1, text="x" * 60_000), backend, 0.0)
+    (full,) = lanes.add(member(backend, 1, text="x" * 60_000), 0.0)
 
     assert [each.index for each in full.members] == [0]
     assert [each.index for each in lanes.flush()[0].members] == [1]
 
 
 def test_one_that_fills_a_load_by_itself_goes_at_once():
-    backend, lanes = Taking(), Lanes()
+    backend, lanes = gathering()
 
-    (full,) = lanes.add(member(backend, text="x" * 200_000), backend, 0.0)
+    (full,) = lanes.add(member(backend, text="x" * 200_000), 0.0)
 
     assert len(full.members) == 1
     assert not lanes
@@ -73,11 +78,11 @@ def test_one_that_fills_a_load_by_itself_goes_at_once():
     st.integers(1, 200_000),
 )
 def test_no_batch_holds_more_than_its_load(lengths, messages, size):
-    backend, lanes = Taking(messages, size), Lanes()
+    backend, lanes = gathering(messages, size)
     batches = []
     for index, length in enumerate(lengths):
         one = member(backend, index, text="x\n" * (1 + length // 2))
-        batches += lanes.add(one, backend, 0.0)
+        batches += lanes.add(one, 0.0)
     batches += lanes.flush()
 
     for batch in batches:
@@ -89,9 +94,9 @@ def test_no_batch_holds_more_than_its_load(lengths, messages, size):
 
 
 def test_a_batch_takes_the_shortest_of_their_time_outs():
-    backend, lanes = Taking(), Lanes()
+    backend, lanes = gathering()
     for timeout in (30.0, 8.0, 20.0):
-        lanes.add(member(backend, timeout=timeout), backend, 0.0)
+        lanes.add(member(backend, timeout=timeout), 0.0)
 
     assert lanes.flush()[0].timeout == 8.0
 
@@ -106,9 +111,9 @@ def test_a_batch_takes_the_shortest_of_their_time_outs():
     ],
 )
 def test_a_batch_is_due_when_none_came_for_a_while_or_it_waited_long(latest, now, due):
-    backend, lanes = Taking(), Lanes()
-    lanes.add(member(backend), backend, 0.0)
-    lanes.add(member(backend), backend, latest)
+    backend, lanes = gathering()
+    lanes.add(member(backend), 0.0)
+    lanes.add(member(backend), latest)
 
     assert len(lanes.due(now)) == due
     assert bool(lanes) is not bool(due)
