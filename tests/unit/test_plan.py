@@ -395,12 +395,13 @@ def test_only_the_first_try_may_go_with_others_and_only_by_the_backends_named(
 def test_a_message_with_room_nowhere_in_time_is_refused_before_any_try():
     slow = Door("slow", "none", replace(LIMITS, rates=(Rate(1, 60.0),)))
     traffic = Traffic()
-    Hand(slow, traffic=traffic)
+    first = Hand(slow, traffic=traffic)
 
     with pytest.raises(ThrottledError, match="no backend has room") as caught:
         Hand(slow, traffic=traffic)
 
     assert caught.value.attempts == ()
+    assert first.next == ("slow", 0.0)  # held till here: forgotten, it gives room back
 
 
 def test_a_plan_that_is_forgotten_amid_a_choice_waits_for_nobody():
