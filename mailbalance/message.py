@@ -1,4 +1,4 @@
-"""What to send, who it goes to: Message, Envelope, and the stamp that fixes both.
+"""What to send: Message, and the names of all that it is made of.
 
 What lives here: the frozen values and the checks that concern a message as a whole. What
 must not: provider limits (backends), bytes on the wire (``mailbalance.mime``), I/O beyond
@@ -8,10 +8,8 @@ reading the files that are attached.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import AwareDatetime, model_validator
@@ -24,7 +22,7 @@ from mailbalance.errors import MessageError
 from mailbalance.frozen import FrozenDict
 from mailbalance.later import Later
 from mailbalance.options import MailtrapOptions, Option, SesOptions
-from mailbalance.swift import swift
+from mailbalance.stamp import Stamp, stamp_of
 from mailbalance.value import Bytes, FaultsError, Text, Value
 
 if TYPE_CHECKING:
@@ -75,29 +73,6 @@ class Fields(TypedDict, total=False):
     date: datetime | None
     raw: bytes | None
     unrepresented: Iterable[str]
-
-
-@swift
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What makes a message one message, however often it is tried.
-
-    Attributes:
-        message_id: The Message-ID, with angle brackets.
-        moment: The time of the Date header.
-        id: A random token of hexadecimal digits, which every provider is given as a label
-            of the message: by it a message is found again whose reply was lost. A
-            Message-ID that is made here begins with it.
-    """
-
-    message_id: str
-    moment: datetime
-    id: str
-
-    @property
-    def date(self) -> str:
-        """The Date header's value; an API that writes its own never asks for it."""
-        return mime.date_value(self.moment)
 
 
 class Message(Value):
@@ -167,7 +142,7 @@ class Message(Value):
     def stamp(self) -> Stamp:
         """Give Message-ID and Date, the same on every call and in every thread."""
         found: Stamp | None = self.__dict__.get("_stamp")
-        return found or self.once("_stamp", _stamp)
+        return found or self.once("_stamp", stamp_of)
 
     def envelope(self) -> Envelope:
         """Give who it goes to and comes from by its headers, read off once.
@@ -299,14 +274,3 @@ def _faults(message: Message) -> list[str]:
                 "attachments: two have the same content_id; give each its own"
             )
     return faults
-
-
-def _stamp(message: Message) -> Stamp:
-    token = os.urandom(16).hex()
-    domain = message.from_.domain if message.from_ else "mailbalance.invalid"
-    moment = (
-        datetime.fromtimestamp(int(time.time()), UTC)
-        if message.date is None
-        else message.date.replace(microsecond=0)
-    )
-    return Stamp(message.message_id or f"<{token}@{domain}>", moment, token)

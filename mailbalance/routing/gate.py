@@ -64,7 +64,7 @@ class Pass:
     repeated: bool = False
     watching: tuple[Breaker, ...] = ()
     held: tuple[Breaker, ...] = ()
-    bookings: list[tuple[Window, list[float], int]] = field(default_factory=list)
+    bookings: tuple[tuple[Window, list[float], int], ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -157,7 +157,8 @@ class Gate:
         self._hold(given, 1)
         for window in self.windows(given.kind):
             size = window.size(recipients)
-            given.bookings.append((window, window.book(size, given.began), size))
+            booked = window, window.book(size, given.began), size
+            given.bookings += (booked,)
         if given.repeated:
             self.budget.spend()
         if probing and self.asks(given.began):
