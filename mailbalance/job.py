@@ -150,8 +150,9 @@ class Job:
 
     async def asend(self, step: Try) -> Answer:
         """Make one attempt in a task that outlives its caller where it must."""
-        over = asyncio.get_running_loop().create_future()
-        task = asyncio.ensure_future(self._attempt(step, over))
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+        task = loop.create_task(self._attempt(step, over))
         task.add_done_callback(lambda _: _tell(over))  # cancelled before it has begun
         try:
             await over  # not the task: cancelling its caller must not cancel it
