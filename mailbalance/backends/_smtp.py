@@ -199,7 +199,12 @@ class SmtpBackend(ABC):
 
     def _mail(self, message: Message, envelope: Envelope) -> Mail:
         content = mime.prepend(mime.pieces(message), self.control_headers(message))
-        return Mail(self.sender(message, envelope), envelope.recipients, content)
+        return Mail(
+            self.sender(message, envelope),
+            envelope.recipients,
+            content,
+            clean=message.raw is None,
+        )
 
     def _receipt(self, message: Message, accepted: Accepted) -> Receipt:
         return Receipt(

@@ -25,7 +25,7 @@ def canonical(content: bytes) -> bytes:
     """Give the content with every line ended by CRLF, the last one too.
 
     Returns the same object when there is nothing to change. Counting is some fifty times
-    faster than a regular expression, and our own MIME never needs the slow way.
+    faster than a regular expression.
     """
     pairs = content.count(b"\r\n")
     if not pairs == content.count(b"\r") == content.count(b"\n"):
@@ -39,6 +39,10 @@ def stuffed(content: bytes) -> bytes:
     Args:
         content: Canonical content; the same object is returned when no line has one.
     """
+    # One character first: that search takes a hundredth of the other's time, and base64,
+    # the only content that is ever large, has no dot at all.
+    if b"." not in content:
+        return content
     if b"\r\n." in content:
         content = content.replace(b"\r\n.", b"\r\n..")
     return b"." + content if content.startswith(b".") else content

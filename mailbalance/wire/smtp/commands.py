@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailbalance.errors import RejectedError, UnsuitableError
 from mailbalance.wire.smtp.body import canonical, stuffed
@@ -54,7 +53,7 @@ class Features:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One message with its envelope.
 
@@ -63,36 +62,41 @@ class Mail:
         recipients: Addresses to deliver to; at least one.
         content: The message, with any line ends. In pieces, each of them but the last
             ends a line; they are sent as they are and never joined.
+        clean: Whether the content is known to be 7-bit, without NUL, and to end every
+            line and piece with CRLF, as our own MIME does. It is then not looked through.
+        pieces: The content with CRLF line ends.
     """
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes | tuple[bytes, ...] = field(repr=False)
+    clean: bool = False
+    pieces: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def pieces(self) -> tuple[bytes, ...]:
-        """The message with CRLF line ends."""
+    def __post_init__(self) -> None:
         given = self.content
-        return tuple(map(canonical, (given,) if isinstance(given, bytes) else given))
+        pieces = (given,) if isinstance(given, bytes) else given
+        if not self.clean:
+            pieces = tuple(map(canonical, pieces))
+        object.__setattr__(self, "pieces", pieces)
 
-    @cached_property
+    @property
     def wire(self) -> tuple[bytes, ...]:
         """The message as DATA carries it, but for the final dot."""
         return tuple(map(stuffed, self.pieces))
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Bytes of the message with CRLF line ends."""
         return sum(map(len, self.pieces))
 
-    @cached_property
+    @property
     def is_ascii(self) -> bool:
         """Whether it can be sent without 8BITMIME."""
-        return all(map(bytes.isascii, self.pieces))
+        return self.clean or all(map(bytes.isascii, self.pieces))
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command.
 
     Attributes:
@@ -104,6 +108,9 @@ class Command:
     phase: str
     line: bytes
     recipient: str = ""
+
+
+_RESET, _DATA = Command("rset", b"RSET\r\n"), Command("data", b"DATA\r\n")
 
 
 def envelope_commands(
@@ -120,21 +127,23 @@ def envelope_commands(
         RejectedError: When an address would break out of its command.
         UnsuitableError: When the message does not fit this server.
     """
-    _must_fit(mail, features)
+    size = mail.size
+    _must_fit(mail, size, features)
     options = ""
     if features.sized:
-        options += f" SIZE={mail.size}"
+        options += f" SIZE={size}"
     if features.eight_bit and not mail.is_ascii:
         options += " BODY=8BITMIME"
-    commands = [Command("rset", b"RSET\r\n")] if reset else []
     sender = path(mail.sender) if mail.sender else "<>"
-    commands.append(Command("mail", f"MAIL FROM:{sender}{options}\r\n".encode()))
-    commands += [
-        Command("rcpt", f"RCPT TO:{path(each)}\r\n".encode(), each)
-        for each in mail.recipients
+    return [
+        *((_RESET,) if reset else ()),
+        Command("mail", f"MAIL FROM:{sender}{options}\r\n".encode()),
+        *[
+            Command("rcpt", f"RCPT TO:{path(each)}\r\n".encode(), each)
+            for each in mail.recipients
+        ],
+        _DATA,
     ]
-    commands.append(Command("data", b"DATA\r\n"))
-    return commands
 
 
 def path(address: str) -> str:
@@ -144,13 +153,13 @@ def path(address: str) -> str:
         RejectedError: When it could end the command early or begin another.
         UnsuitableError: When it needs SMTPUTF8, which is not used here.
     """
-    if not address.isascii():
-        raise UnsuitableError(
-            "an address has non-ASCII characters before the @, "
-            "which this way of sending cannot carry",
-            phase="mail",
-        )
     if not _PATH.fullmatch(address):
+        if not address.isascii():
+            raise UnsuitableError(
+                "an address has non-ASCII characters before the @, "
+                "which this way of sending cannot carry",
+                phase="mail",
+            )
         raise RejectedError(
             "an address has a character that SMTP commands must not carry",
             phase="mail",
@@ -158,10 +167,10 @@ def path(address: str) -> str:
     return f"<{address}>"
 
 
-def _must_fit(mail: Mail, features: Features) -> None:
-    if features.size and mail.size > features.size:
+def _must_fit(mail: Mail, size: int, features: Features) -> None:
+    if features.size and size > features.size:
         raise UnsuitableError(
-            f"the message has {mail.size:,} bytes and the server takes {features.size:,}",
+            f"the message has {size:,} bytes and the server takes {features.size:,}",
             phase="mail",
         )
     if not features.eight_bit and not mail.is_ascii:
@@ -169,7 +178,7 @@ def _must_fit(mail: Mail, features: Features) -> None:
             "the message has 8-bit bytes and the server does not offer 8BITMIME",
             phase="mail",
         )
-    if any(b"\0" in piece for piece in mail.pieces):
+    if not mail.clean and any(b"\0" in piece for piece in mail.pieces):
         raise UnsuitableError(
             "the message has NUL bytes, which DATA cannot carry", phase="mail"
         )
