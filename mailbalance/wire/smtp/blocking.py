@@ -7,6 +7,8 @@ any pooling.
 from __future__ import annotations
 
 import contextlib
+import math
+import select
 import socket
 import ssl
 import struct
@@ -17,29 +19,38 @@ from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
 from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mailbalance.wire.smtp.chain import Chain
     from mailbalance.wire.smtp.replies import Reply
     from mailbalance.wire.smtp.steps import Step
     from mailbalance.wire.smtp.transaction import Transaction
 
-_RECEIVE = 65536
+#: Bytes of one read; a reply is a line or a few.
+_RECEIVE = 4096
 
 #: close() with this linger discards what the kernel still holds and resets the connection.
 LINGER_NONE = struct.pack("ii", 1, 0)
 
+_IN, _OUT = select.POLLIN, select.POLLOUT
+
 
 class SocketLine:
-    """A blocking socket that speaks in replies, each wait with its limit in seconds."""
+    """A socket that speaks in replies, each wait with its limit in seconds.
+
+    The socket never blocks: waiting is ``poll``'s, which costs one system call where a
+    socket's own time-out costs two.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setblocking(False)
         except BaseException:
             sock.close()
             raise
         self.socket = sock
+        self._poll = select.poll()
+        self._poll.register(sock, _IN)
+        self._tls: ssl.SSLSocket | None = None
         self._reader = ReplyReader()
 
     def write(self, data: bytes | memoryview, limit: float) -> None:
@@ -48,12 +59,14 @@ class SocketLine:
         Raises:
             BrokenError: When that failed, or took too long.
         """
-        ends = time.monotonic() + limit
-        view = memoryview(data)
-        with _told():
-            while view:
-                self._wait_until(ends)
-                view = view[self.socket.send(view) :]
+        try:
+            if limit <= 0:
+                raise TimeoutError
+            ends = time.monotonic() + limit
+            while data:
+                data = memoryview(data)[self._send(data, ends) :]
+        except OSError as error:
+            raise _told(error) from error
 
     def read(self, limit: float) -> Reply:
         """Wait for the next reply.
@@ -61,15 +74,18 @@ class SocketLine:
         Raises:
             BrokenError: When none came, or something that is no reply.
         """
-        ends = time.monotonic() + limit
         try:
-            with _told():
-                while (reply := self._reader.next()) is None:
-                    self._wait_until(ends)
+            reply = self._reader.next()
+            if reply is None:
+                ends = time.monotonic() + limit
+                while reply is None:
+                    self._wait(ends, _IN)
                     self._receive()
-        except BrokenError as broken:
+                    reply = self._reader.next()
+        except (OSError, MalformedReplyError) as error:
+            broken = _told(error)
             broken.begun = self._reader.begun
-            raise
+            raise broken from error
         return reply
 
     def glance(self) -> Reply | None:
@@ -78,10 +94,12 @@ class SocketLine:
         Raises:
             BrokenError: When the other side has closed.
         """
-        with _told():
+        try:
             reply = self._reader.next()
             if reply is None and self._pull():
                 reply = self._reader.next()
+        except (OSError, MalformedReplyError) as error:
+            raise _told(error) from error
         return reply
 
     def answers(self, limit: float) -> bool:
@@ -96,9 +114,8 @@ class SocketLine:
     def quiet(self) -> bool:
         """Whether it is open and nothing has come that nobody asked for."""
         try:
-            with _told():
-                return self._reader.empty and not self._pull()
-        except BrokenError:
+            return self._reader.empty and not self._pull()
+        except OSError:
             return False
 
     @property
@@ -109,12 +126,13 @@ class SocketLine:
     def start_tls(self, context: ssl.SSLContext, host: str, limit: float) -> None:
         """Go on in TLS, with the certificate checked for ``host``."""
         self.socket.settimeout(limit)
-        self.socket = context.wrap_socket(self.socket, server_hostname=host)
+        sock = context.wrap_socket(self.socket, server_hostname=host)
+        self.socket = self._tls = sock  # with the same descriptor, which poll knows
+        sock.setblocking(False)
 
     def hang_up(self) -> None:
         """Say QUIT without waiting for the answer, and close."""
         with contextlib.suppress(OSError):
-            self.socket.settimeout(0)
             self.socket.send(b"QUIT\r\n")
         self.socket.close()
 
@@ -138,40 +156,56 @@ class SocketLine:
         """Let go of a socket that belongs to the process we were forked from."""
         self.socket.close()
 
-    def _wait_until(self, ends: float) -> None:
-        left = ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.socket.settimeout(left)
+    def _send(self, data: bytes | memoryview, ends: float) -> int:
+        """Send what the kernel takes; of nothing, wait until it takes some."""
+        try:
+            return self.socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            self._wait(ends, _OUT)
+        except ssl.SSLWantReadError:
+            self._wait(ends, _IN)
+        return 0
 
-    def _receive(self) -> None:
-        data = self.socket.recv(_RECEIVE)
+    def _wait(self, ends: float, event: int) -> None:
+        left = ends - time.monotonic()
+        if left <= 0 or not self._polled(math.ceil(left * 1000), event):
+            raise TimeoutError
+
+    def _polled(self, milliseconds: int, event: int = _IN) -> bool:
+        if event == _OUT:
+            self._poll.modify(self.socket, _OUT)
+            try:
+                return bool(self._poll.poll(milliseconds))
+            finally:
+                self._poll.modify(self.socket, _IN)
+        if self._tls is not None and self._tls.pending():
+            return True
+        return bool(self._poll.poll(milliseconds))
+
+    def _receive(self) -> bool:
+        """Read what is there; tell whether there was any."""
+        try:
+            data = self.socket.recv(_RECEIVE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False  # TLS's own talk, such as a session ticket
         if not data:
             raise ConnectionResetError("the server closed the connection")
         self._reader.feed(data)
+        return True
 
     def _pull(self) -> bool:
         """Read what is there without waiting; tell whether there was any."""
-        self.socket.settimeout(0)
-        try:
-            self._receive()
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False  # TLS's own talk, such as a session ticket
-        return True
+        return self._polled(0) and self._receive()
 
 
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Raise a socket's failures in the transaction's words."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise BrokenError("the server did not answer in time", "timeout") from error
-    except OSError as error:
+def _told(error: OSError | MalformedReplyError) -> BrokenError:
+    """Put a socket's failure in the transaction's words."""
+    if isinstance(error, TimeoutError):
+        return BrokenError("the server did not answer in time", "timeout")
+    if isinstance(error, OSError):
         why = error.strerror or str(error) or type(error).__name__
-        raise BrokenError(f"the connection was lost: {why}", "closed") from error
-    except MalformedReplyError as error:
-        raise BrokenError(f"the server sent {error}", "garbled") from error
+        return BrokenError(f"the connection was lost: {why}", "closed")
+    return BrokenError(f"the server sent {error}", "garbled")
 
 
 def pump(line: SocketLine, transaction: Transaction) -> Accepted:

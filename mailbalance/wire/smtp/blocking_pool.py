@@ -11,7 +11,6 @@ import copy
 import os
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError
@@ -21,7 +20,7 @@ from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
 from mailbalance.wire.smtp.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from mailbalance.wire.smtp.chain import End
     from mailbalance.wire.smtp.commands import Mail
@@ -52,8 +51,11 @@ class BlockingPool:
         Raises:
             DeliveryError: When it was not accepted, or may not have been.
         """
-        with self._slot(deadline) as state:
+        state = self._enter(deadline)
+        try:
             return self._carry(state, mail, deadline)
+        finally:
+            state.slots.release()
 
     def carry_all(self, mails: Sequence[Mail], deadline: Deadline) -> list[End]:
         """Send several messages on one connection, or as many as that takes.
@@ -65,7 +67,8 @@ class BlockingPool:
             DeliveryError: When no connection was to be had for the first.
         """
         ends: list[End] = []
-        with self._slot(deadline) as state:
+        state = self._enter(deadline)
+        try:
             while len(ends) < len(mails):
                 try:
                     connection = self._connection(state, deadline)
@@ -77,6 +80,8 @@ class BlockingPool:
                 ends += self._carry_some(
                     state, connection, mails[len(ends) :], deadline
                 )
+        finally:
+            state.slots.release()
         return ends
 
     def _connection(self, state: _State, deadline: Deadline) -> Connection[SocketLine]:
@@ -110,13 +115,16 @@ class BlockingPool:
         Raises:
             DeliveryError: When none could be opened.
         """
-        with self._slot(deadline) as state:
+        state = self._enter(deadline)
+        try:
             with state.lock:
                 connection = state.shelf.take(time.monotonic())
             if connection is not None and _answers(connection, deadline):
                 state.put(connection)
             else:
                 state.put(dial(self._server, deadline, self._rules))
+        finally:
+            state.slots.release()
 
     def occupancy(self) -> tuple[int, int]:
         """Give how many connections are in use, and how many rest."""
@@ -133,16 +141,16 @@ class BlockingPool:
         for connection in resting:
             connection.line.part(max(0.0, ends - time.monotonic()))
 
-    @contextmanager
-    def _slot(self, deadline: Deadline) -> Iterator[_State]:
-        """Wait for the right to use a connection."""
+    def _enter(self, deadline: Deadline) -> _State:
+        """Wait for the right to use a connection; whoever has it must give it back.
+
+        Raises:
+            ThrottledError: When it did not come in time.
+        """
         state = self._own_state()
         if not state.slots.acquire(deadline.before_commit):
             raise crowded(self._reuse)
-        try:
-            yield state
-        finally:
-            state.slots.release()
+        return state
 
     def _own_state(self) -> _State:
         """Give this process's state; a forked child begins with an empty one."""

@@ -109,6 +109,10 @@ class MemorySocket:
         buffer[: len(data)] = data
         return len(data)
 
+    def pending(self) -> int:
+        """What TLS has read and not given yet: it reads no more than it is asked for."""
+        return 0
+
     def fileno(self) -> int:
         return -1 if self._closed else self._number
 
