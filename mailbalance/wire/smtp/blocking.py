@@ -21,7 +21,7 @@ from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Write
 if TYPE_CHECKING:
     from mailbalance.wire.smtp.chain import Chain
     from mailbalance.wire.smtp.replies import Reply
-    from mailbalance.wire.smtp.steps import Step
+    from mailbalance.wire.smtp.steps import Step, Steps
     from mailbalance.wire.smtp.transaction import Transaction
 
 #: Bytes of one read; a reply is a line or a few.
@@ -217,12 +217,7 @@ def pump(line: SocketLine, transaction: Transaction) -> Accepted:
     steps = transaction.run()
     step: Step = next(steps)
     while not isinstance(step, Accepted):
-        try:
-            answer = _do(line, step)
-        except BrokenError as broken:
-            step = steps.throw(broken)
-        else:
-            step = steps.send(answer)
+        step = _taken(line, steps, step)
     return step
 
 
@@ -232,16 +227,17 @@ def pump_all(line: SocketLine, chain: Chain) -> None:
     with contextlib.suppress(StopIteration):
         step = next(steps)
         while True:
-            try:
-                answer = _do(line, step)
-            except BrokenError as broken:
-                step = steps.throw(broken)
-            else:
-                step = steps.send(answer)
+            step = _taken(line, steps, step)
 
 
-def _do(line: SocketLine, step: Step) -> Reply | None:
-    if isinstance(step, Write):
-        line.write(step.data, step.limit)
-        return None
-    return line.read(step.limit) if isinstance(step, Read) else line.glance()
+def _taken(line: SocketLine, steps: Steps, step: Step) -> Step:
+    """Take a step, tell what came of it, and give the next."""
+    answer = None
+    try:
+        if isinstance(step, Write):
+            line.write(step.data, step.limit)
+        else:
+            answer = line.read(step.limit) if isinstance(step, Read) else line.glance()
+    except BrokenError as broken:
+        return steps.throw(broken)
+    return steps.send(answer)

@@ -62,14 +62,16 @@ class Deadline:
     @property
     def left(self) -> float:
         """Seconds until the attempt's end; never negative."""
-        return max(0.0, self._ends - self._clock())
+        left = self._ends - self._clock()
+        return left if left > 0.0 else 0.0
 
     @property
     def before_commit(self) -> float:
         """Seconds that may still be spent before the commit point; never negative."""
-        return max(0.0, self._ends - self._clock() - self.reserve)
+        left = self._ends - self.reserve - self._clock()
+        return left if left > 0.0 else 0.0
 
     def limit(self, phase: str) -> float:
         """Give the seconds that one wait in this phase, before the commit, may take."""
-        cap, left = CAPS[phase], self._ends - self.reserve - self._clock()
-        return cap if cap < left else max(0.0, left)
+        cap, left = CAPS[phase], self.before_commit
+        return cap if cap < left else left

@@ -6,7 +6,7 @@ must not: the dialogue (``transaction``) or its pumping (``blocking``, ``looped_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mailbalance.frozen import FrozenDict
@@ -36,6 +36,9 @@ class Glance:
     """Look whether a reply is already there; give it, or ``None``."""
 
 
+GLANCE = Glance()
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The server took the message.
@@ -48,7 +51,7 @@ class Accepted:
 
     reply: Reply
     recipients: tuple[str, ...]
-    refused: Mapping[str, Refusal] = field(default_factory=FrozenDict[str, "Refusal"])
+    refused: Mapping[str, Refusal] = FrozenDict()
 
 
 Step: TypeAlias = Write | Read | Glance | Accepted

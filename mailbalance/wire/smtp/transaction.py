@@ -25,7 +25,7 @@ from mailbalance.frozen import FrozenDict
 from mailbalance.wire.smtp.body import chunks
 from mailbalance.wire.smtp.commands import Command, envelope_commands
 from mailbalance.wire.smtp.deadline import EARLY_REPLY
-from mailbalance.wire.smtp.steps import Accepted, BrokenError, Glance, Read, Write
+from mailbalance.wire.smtp.steps import GLANCE, Accepted, BrokenError, Read, Write
 from mailbalance.wire.smtp.verdict import judge, judge_refused
 
 if TYPE_CHECKING:
@@ -129,32 +129,30 @@ class Transaction:
         self._phase = group[0].phase
         if self._phase == "data" and not self._anybody:
             raise judge_refused(self._refused, self._rules)
-        yield self._write(b"".join(command.line for command in group))
+        yield self._write(b"".join([command.line for command in group]))
         self._awaited = len(group)
         for command in group:
-            self._phase = command.phase
-            reply = yield from self._read(self._deadline.limit(command.phase))
+            phase = self._phase = command.phase
+            reply = self._hear((yield Read(self._deadline.limit(phase))))
             self._awaited -= 1
-            yield from self._take(command, reply)
+            if phase == "data" and reply.code == 354 and not self._anybody:
+                yield from self._end_empty_message()
+            self._take(command, reply)
 
-    def _take(self, command: Command, reply: Reply) -> Steps:
+    def _take(self, command: Command, reply: Reply) -> None:
         """Judge the reply to one command of the envelope."""
-        if command.phase == "rcpt" and reply.code >= 400:
+        phase = command.phase
+        if phase == "data":
+            if not self._anybody:
+                raise judge_refused(self._refused, self._rules)
+            if reply.code != 354:
+                raise self._judged(reply)
+        elif phase == "rcpt" and reply.code >= 400:
             self._refused[command.recipient] = reply
             self._sound = self._sound and reply.code != 421
-        elif command.phase == "data":
-            yield from self._take_data(reply)
         elif not reply.positive:
             raise self._judged(reply)
         self.unfinished = True
-
-    def _take_data(self, reply: Reply) -> Steps:
-        if not self._anybody:
-            if reply.code == 354:
-                yield from self._end_empty_message()
-            raise judge_refused(self._refused, self._rules)
-        if reply.code != 354:
-            raise self._judged(reply)
 
     def _end_empty_message(self) -> Steps:
         """End the message for nobody that a DATA sent ahead has begun.
@@ -163,7 +161,7 @@ class Transaction:
         """
         try:
             yield self._write(DOT)
-            yield from self._read(self._deadline.limit("data"))
+            self._hear((yield Read(self._deadline.limit("data"))))
         except BrokenError:
             self._sound = False
 
@@ -179,7 +177,7 @@ class Transaction:
         for piece in self._mail.wire:
             for chunk in chunks(piece):
                 yield self._write(chunk)
-        early = yield Glance()
+        early = yield GLANCE
         if early is not None:
             self._sound = False
             raise self._judged(early)
@@ -190,7 +188,7 @@ class Transaction:
         self.committed = True
         yield Write(DOT, self._deadline.left)
         self._dotted = True
-        return (yield from self._read(self._deadline.left))
+        return self._hear((yield Read(self._deadline.left)))
 
     def _accepted(self, reply: Reply) -> Accepted:
         if not self._refused:
@@ -268,8 +266,8 @@ class Transaction:
     def _write(self, data: bytes | memoryview) -> Write:
         return Write(data, self._deadline.limit(self._phase))
 
-    def _read(self, limit: float) -> Generator[Step, Reply | None, Reply]:
-        reply = yield Read(limit)
+    def _hear(self, reply: Reply | None) -> Reply:
+        """Take note of the answer to a ``Read``."""
         assert reply is not None  # noqa: S101 - a driver answers a Read with a Reply
         self._heard += 1
         return reply
