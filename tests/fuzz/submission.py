@@ -16,7 +16,7 @@ from mailbalance.wire.smtp.body import CHUNK, canonical, chunks, stuffed
 from mailbalance.wire.smtp.commands import Features, Mail
 from mailbalance.wire.smtp.deadline import Deadline
 from mailbalance.wire.smtp.replies import MalformedReplyError, Reply, ReplyReader
-from mailbalance.wire.smtp.steps import Accepted, BrokenError, Glance, Read, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Glance, Read, Write
 from mailbalance.wire.smtp.transaction import DOT, Transaction
 from tests.fuzz.choices import Choices, many, stretched
 from tests.fuzz.target import Saboteur, Target
@@ -42,7 +42,8 @@ class _Line:
         """Carry one step out."""
         if isinstance(step, Write):
             self.wrote += step.data
-            return None
+            if not isinstance(step, Ask):
+                return None
         if isinstance(step, Glance) and not self._early:
             return None
         try:
@@ -51,7 +52,7 @@ class _Line:
             raise BrokenError(str(error), "garbled") from error
         if reply is not None:
             self.heard.append((reply, committed))
-        elif isinstance(step, Read):
+        elif isinstance(step, (Ask, Read)):
             raise BrokenError("that was all", self._kind)
         return reply
 

@@ -12,7 +12,7 @@ from mailbalance.errors import DeliveryError
 from mailbalance.wire.smtp.commands import Features, Mail
 from mailbalance.wire.smtp.deadline import Deadline
 from mailbalance.wire.smtp.replies import MalformedReplyError, Reply, ReplyReader
-from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Step, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Step, Write
 from mailbalance.wire.smtp.transaction import Transaction
 
 Notice = Literal["write", "late", "closed", "timeout", "junk"]
@@ -93,9 +93,11 @@ class Link:
 
     def do(self, step: Step) -> Reply | None:
         if isinstance(step, Write):
-            return self._write(bytes(step.data))
+            self._write(bytes(step.data))
+            if not isinstance(step, Ask):
+                return None
         reply = self._next()
-        if reply is None and (isinstance(step, Read) or self._seen_closed):
+        if reply is None and (isinstance(step, (Ask, Read)) or self._seen_closed):
             raise self._broken()
         return reply
 

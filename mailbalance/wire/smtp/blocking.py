@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
-from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Write
 
 if TYPE_CHECKING:
     from mailbalance.wire.smtp.chain import Chain
@@ -60,11 +60,7 @@ class SocketLine:
             BrokenError: When that failed, or took too long.
         """
         try:
-            if limit <= 0:
-                raise TimeoutError
-            ends = time.monotonic() + limit
-            while data:
-                data = memoryview(data)[self._send(data, ends) :]
+            self._write(data, time.monotonic() + limit)
         except OSError as error:
             raise _told(error) from error
 
@@ -74,14 +70,21 @@ class SocketLine:
         Raises:
             BrokenError: When none came, or something that is no reply.
         """
+        return self.ask(b"", limit)
+
+    def ask(self, data: bytes | memoryview, limit: float) -> Reply:
+        """Hand all bytes to the kernel, and wait for the next reply.
+
+        Raises:
+            BrokenError: When either failed, or both took too long.
+        """
+        ends = time.monotonic() + limit
         try:
-            reply = self._reader.next()
-            if reply is None:
-                ends = time.monotonic() + limit
-                while reply is None:
-                    self._wait(ends, _IN)
-                    self._receive()
-                    reply = self._reader.next()
+            if data:
+                self._write(data, ends)
+            while (reply := self._reader.next()) is None:
+                self._wait(ends, _IN)
+                self._receive()
         except (OSError, MalformedReplyError) as error:
             broken = _told(error)
             broken.begun = self._reader.begun
@@ -105,8 +108,7 @@ class SocketLine:
     def answers(self, limit: float) -> bool:
         """Say NOOP, and tell whether the server answers as it should."""
         try:
-            self.write(b"NOOP\r\n", limit)
-            return self.read(limit).code == 250 and self.empty
+            return self.ask(b"NOOP\r\n", limit).code == 250 and self.empty
         except BrokenError:
             return False
 
@@ -139,8 +141,7 @@ class SocketLine:
     def part(self, limit: float) -> None:
         """Say QUIT, wait for the answer, and close, whatever comes."""
         with contextlib.suppress(BrokenError):
-            self.write(b"QUIT\r\n", limit)
-            self.read(limit)
+            self.ask(b"QUIT\r\n", limit)
         self.socket.close()
 
     def abort(self) -> None:
@@ -156,15 +157,16 @@ class SocketLine:
         """Let go of a socket that belongs to the process we were forked from."""
         self.socket.close()
 
-    def _send(self, data: bytes | memoryview, ends: float) -> int:
-        """Send what the kernel takes; of nothing, wait until it takes some."""
-        try:
-            return self.socket.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError):
-            self._wait(ends, _OUT)
-        except ssl.SSLWantReadError:
-            self._wait(ends, _IN)
-        return 0
+    def _write(self, data: bytes | memoryview, ends: float) -> None:
+        if ends <= time.monotonic():
+            raise TimeoutError
+        while data:
+            try:
+                data = memoryview(data)[self.socket.send(data) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                self._wait(ends, _OUT)
+            except ssl.SSLWantReadError:
+                self._wait(ends, _IN)
 
     def _wait(self, ends: float, event: int) -> None:
         left = ends - time.monotonic()
@@ -234,7 +236,9 @@ def _taken(line: SocketLine, steps: Steps, step: Step) -> Step:
     """Take a step, tell what came of it, and give the next."""
     answer = None
     try:
-        if isinstance(step, Write):
+        if isinstance(step, Ask):
+            answer = line.ask(step.data, step.limit)
+        elif isinstance(step, Write):
             line.write(step.data, step.limit)
         else:
             answer = line.read(step.limit) if isinstance(step, Read) else line.glance()

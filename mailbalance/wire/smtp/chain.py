@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from mailbalance.errors import DeliveryError
-from mailbalance.wire.smtp.steps import Accepted, BrokenError, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Write
 from mailbalance.wire.smtp.transaction import DOT, GROUP
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Chain:
                 else:
                     here.send(answer)
                     if following is not None and not following.has_gone:
-                        following.send(None)
+                        following.go_along()
             if not self._goes_on(here, place):
                 break
         self._now = None
@@ -152,8 +152,15 @@ class _Begun:
             return step
         ahead = following._step
         assert isinstance(step, Write)  # noqa: S101 - the write of the dot
-        assert isinstance(ahead, Write)  # noqa: S101 - a transaction begins with one
+        assert isinstance(ahead, Ask)  # noqa: S101 - a transaction begins with one
         return Write(b"".join((step.data, ahead.data)), step.limit)
+
+    def go_along(self) -> None:
+        """Take note that its first question was handed over; the answer is to come."""
+        asked = self._step
+        assert isinstance(asked, Ask)  # noqa: S101 - as above
+        self.has_gone = True
+        self._step = Read(asked.limit)
 
     def send(self, answer: Reply | None) -> None:
         """Tell what came of its step."""

@@ -110,7 +110,7 @@ class Command(NamedTuple):
     recipient: str = ""
 
 
-_RESET, _DATA = Command("rset", b"RSET\r\n"), Command("data", b"DATA\r\n")
+RESET, DATA = Command("rset", b"RSET\r\n"), Command("data", b"DATA\r\n")
 
 
 def envelope_commands(
@@ -136,13 +136,13 @@ def envelope_commands(
         options += " BODY=8BITMIME"
     sender = path(mail.sender) if mail.sender else "<>"
     return [
-        *((_RESET,) if reset else ()),
+        *((RESET,) if reset else ()),
         Command("mail", f"MAIL FROM:{sender}{options}\r\n".encode()),
         *[
             Command("rcpt", f"RCPT TO:{path(each)}\r\n".encode(), each)
             for each in mail.recipients
         ],
-        _DATA,
+        DATA,
     ]
 
 

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from mailbalance.wire.smtp.steps import Accepted, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Write
 
 if TYPE_CHECKING:
     from mailbalance.wire.smtp.chain import Chain
@@ -91,8 +91,7 @@ class _Question:
         self._limit = limit
 
     def run(self) -> Steps:
-        yield Write(self._command, self._limit)
-        self.answer = yield Read(self._limit)
+        self.answer = yield Ask(self._command, self._limit)
 
 
 class _Pump:
@@ -202,7 +201,11 @@ class _Pump:
         if isinstance(step, Read):
             return self._read(step.limit if fresh else None)
         if isinstance(step, Write):
-            return self._write(step, fresh)
+            wrote = self._write(step, fresh)
+            if wrote is False or not isinstance(step, Ask):
+                return wrote
+            self._step = Read(step.limit)  # what is left to do
+            return self._read(step.limit)
         return None if step is None else self._glance(fresh)
 
     def _read(self, limit: float | None) -> Reply | Literal[False]:

@@ -7,7 +7,7 @@ must not: the dialogue (``transaction``) or its pumping (``blocking``, ``looped_
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mailbalance.frozen import FrozenDict
 
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.replies import Reply
 
 
-class Write(NamedTuple):
+@dataclass(slots=True)  # a step lives for one yield; to freeze it would double its cost
+class Write:
     """Hand these bytes over, in at most ``limit`` seconds."""
 
     data: bytes | memoryview
     limit: float
 
 
-class Read(NamedTuple):
+@dataclass(slots=True)
+class Ask(Write):
+    """Hand these bytes over and wait for the next reply, in at most ``limit`` seconds."""
+
+
+@dataclass(slots=True)
+class Read:
     """Wait at most ``limit`` seconds for the next reply."""
 
     limit: float

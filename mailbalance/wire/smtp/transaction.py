@@ -3,8 +3,9 @@
 What lives here: the generator that holds the dialogue and every judgement in it. What must
 not: a socket, an event loop, or the opening of a connection.
 
-How to read it: ``run()`` yields what to do next (``Write``, ``Read``, ``Glance``) and is
-sent what came of it (for the last two a ``Reply``), or has a ``BrokenError`` thrown in.
+How to read it: ``run()`` yields what to do next (``Write``, ``Ask``, ``Read``, ``Glance``)
+and is sent what came of it (for the last three a ``Reply``), or has a ``BrokenError``
+thrown in.
 Last it yields ``Accepted``, or raises a ``DeliveryError``. Two drivers pump it:
 ``blocking`` on sockets, ``looped_pump`` on asyncio.
 
@@ -23,15 +24,15 @@ from mailbalance.backend import Refusal
 from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
 from mailbalance.frozen import FrozenDict
 from mailbalance.wire.smtp.body import chunks
-from mailbalance.wire.smtp.commands import Command, envelope_commands
+from mailbalance.wire.smtp.commands import DATA, envelope_commands
 from mailbalance.wire.smtp.deadline import EARLY_REPLY
-from mailbalance.wire.smtp.steps import GLANCE, Accepted, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import GLANCE, Accepted, Ask, BrokenError, Read, Write
 from mailbalance.wire.smtp.verdict import judge, judge_refused
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from mailbalance.wire.smtp.commands import Features, Mail
+    from mailbalance.wire.smtp.commands import Command, Features, Mail
     from mailbalance.wire.smtp.deadline import Deadline
     from mailbalance.wire.smtp.replies import Reply
     from mailbalance.wire.smtp.steps import Step, Steps
@@ -129,13 +130,16 @@ class Transaction:
         self._phase = group[0].phase
         if self._phase == "data" and not self._anybody:
             raise judge_refused(self._refused, self._rules)
-        yield self._write(b"".join([command.line for command in group]))
-        self._awaited = len(group)
+        said = b"".join([command.line for command in group])
+        step: Step = Ask(said, self._deadline.limit(self._phase))
+        awaited = len(group)
         for command in group:
-            phase = self._phase = command.phase
-            reply = self._hear((yield Read(self._deadline.limit(phase))))
-            self._awaited -= 1
-            if phase == "data" and reply.code == 354 and not self._anybody:
+            if awaited < len(group):
+                self._phase = command.phase
+                step = Read(self._deadline.limit(command.phase))
+            reply = self._hear((yield step))
+            awaited = self._awaited = awaited - 1
+            if command is DATA and reply.code == 354 and not self._anybody:
                 yield from self._end_empty_message()
             self._take(command, reply)
 
@@ -160,8 +164,7 @@ class Transaction:
         Its reply is read and means nothing (RFC 2920 section 3.1).
         """
         try:
-            yield self._write(DOT)
-            self._hear((yield Read(self._deadline.limit("data"))))
+            self._hear((yield Ask(DOT, self._deadline.limit("data"))))
         except BrokenError:
             self._sound = False
 
@@ -176,7 +179,7 @@ class Transaction:
         self._must_have_time()
         for piece in self._mail.wire:
             for chunk in chunks(piece):
-                yield self._write(chunk)
+                yield Write(chunk, self._deadline.limit("body"))
         early = yield GLANCE
         if early is not None:
             self._sound = False
@@ -260,11 +263,6 @@ class Transaction:
                 phase=self._phase,
                 code="deadline",
             )
-
-    # Steps
-
-    def _write(self, data: bytes | memoryview) -> Write:
-        return Write(data, self._deadline.limit(self._phase))
 
     def _hear(self, reply: Reply | None) -> Reply:
         """Take note of the answer to a ``Read``."""
