@@ -36,16 +36,23 @@ _MONTHS = [
 
 def date_value(moment: datetime) -> str:
     """Give a header's value for a moment with a time zone; whole minutes of offset."""
-    offset = moment.utcoffset()
-    if offset is None or offset.total_seconds() % 60:
-        moment, offset = moment.astimezone(UTC), timedelta(0)
-    minutes = int(offset.total_seconds()) // 60
-    hours, minutes_left = divmod(abs(minutes), 60)
+    zone = "+0000"
+    if moment.tzinfo is not UTC:
+        offset = moment.utcoffset()
+        if offset is None or offset.total_seconds() % 60:
+            moment = moment.astimezone(UTC)
+        else:
+            zone = _zone_value(int(offset.total_seconds()) // 60)
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day:02d} {_MONTHS[moment.month - 1]} "
         f"{moment.year:04d} {moment.hour:02d}:{moment.minute:02d}:{moment.second:02d} "
-        f"{'-' if minutes < 0 else '+'}{hours:02d}{minutes_left:02d}"
+        f"{zone}"
     )
+
+
+def _zone_value(minutes: int) -> str:
+    hours, left = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02d}{left:02d}"
 
 
 def read_date(value: str) -> datetime | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from mailbalance.address import Address
 from mailbalance.errors import MessageError
@@ -44,12 +45,26 @@ def encode_header_value(name: str, value: str) -> str:
         MessageError: When the value holds a control character, or the header cannot
             carry it.
     """
+    if _stands_as_it_is(name, value):
+        return value
     fault = header_rules.fault_in_value(name, value)
     if fault is not None:
         raise MessageError(f"{name}: {fault}")
     if header_rules.holds_addresses(name):
         return encode_addresses(name, [Address.parse(value)])
     return _fold(name, _chunks(name, value)) if value else ""
+
+
+def _stands_as_it_is(name: str, value: str) -> bool:
+    """Whether a value is plain and short: what most are, seen at little cost."""
+    return (
+        len(name) + len(": ") + len(value) <= _LINE
+        and value.isascii()
+        and value.isprintable()
+        and "=?" not in value
+        and value == value.strip(" ")
+        and not header_rules.holds_addresses(name)
+    )
 
 
 def encode_addresses(name: str, addresses: Iterable[Address]) -> str:
@@ -107,7 +122,7 @@ def _address_chunks(addresses: Iterable[Address]) -> list[str]:
     return chunks
 
 
-def _one_address(address: Address) -> list[str]:
+def _one_address(address: Address) -> Sequence[str]:
     if not address.email.isascii():
         raise MessageError(
             "an address has non-ASCII characters before its @, which no backend carries"
@@ -116,11 +131,10 @@ def _one_address(address: Address) -> list[str]:
         # Some readers take a quoted local part for a name unless it stands in < and >.
         quoted = address.email.startswith('"')
         return [f" <{address.email}>" if quoted else f" {address.email}"]
-    words = _name_words(address.name)
-    email = f" <{address.email}>"
+    words, email = _name_words(address.name), f" <{address.email}>"
     if len(words) == 1 and len(words[0]) + len(email) <= _LINE_OF_WORDS:
-        return [f" {words[0]}{email}"]
-    return [*(f" {word}" for word in words), email]
+        return (f" {words[0]}{email}",)
+    return (*(f" {word}" for word in words), email)
 
 
 def _name_words(name: str) -> Sequence[str]:
@@ -134,8 +148,8 @@ def _name_words(name: str) -> Sequence[str]:
 def _fold(name: str, chunks: Sequence[str]) -> str:
     if not chunks:
         return ""
-    total = len(name) + 2 + sum(map(len, chunks))
     text = "".join(chunks)
+    total = len(name) + 2 + len(text)
     limit = _LINE_OF_WORDS if "=?" in text else _LINE
     if total <= limit:
         return text.lstrip(" ") if text[0] == " " else text
@@ -172,6 +186,7 @@ def prepend(
     return (front, *pieces) if front else pieces
 
 
+@lru_cache(maxsize=64)
 def _checked(name: str) -> str:
     if not header_rules.is_name(name):
         fault = fault_in_line(name) or "is no header name"

@@ -30,8 +30,9 @@ from mailbalance.errors import MessageError
 from mailbalance.mime import folding, parameters, raw, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from mailbalance.address import Address
     from mailbalance.attachment import Attachment
     from mailbalance.message import Message
 
@@ -44,9 +45,9 @@ _FIXED = 2048
 _PER_CHARACTER = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Part:
-    """A part: its own headers, its body in pieces.
+    """A part: its own headers, its body in pieces; never changed.
 
     Attributes:
         headers: Lines with their line ends.
@@ -79,61 +80,81 @@ def pieces(message: Message) -> tuple[bytes, ...]:
     Raises:
         MessageError: As ``render`` does.
     """
-    return message.once("_rendered", lambda _: tuple(_render(message)))
+    return message.once("_rendered", _render)
 
 
-def _render(message: Message) -> Iterator[bytes]:
+def _render(message: Message) -> tuple[bytes, ...]:
     if message.raw is not None:
-        yield _completed(message, message.raw)
-        return
+        return (_completed(message, message.raw),)
     if not (message.text or message.html):
         raise MessageError(
             "text: is empty, and so is html; a template has no MIME form"
         )
     part = _content(message)
-    head = "".join(_head(message)) + part.headers + "\r\n"
+    head = f"{_head(message)}{part.headers}\r\n".encode("ascii")
     end = b"" if part.pieces[-1].endswith(_LINE_END) else _LINE_END
-    yield from _gathered([head.encode("ascii"), *part.pieces, end])
+    return _gathered([head, *part.pieces, end])
 
 
-def _gathered(pieces: list[bytes]) -> Iterator[bytes]:
+def _gathered(pieces: list[bytes]) -> tuple[bytes, ...]:
     """Join pieces, but for large ones that are whole lines."""
+    if max(map(len, pieces)) < folding.LARGE:
+        return (b"".join(pieces),)
+    gathered: list[bytes] = []
     run: list[bytes] = []
     for piece in pieces:
         whole = piece.endswith(_LINE_END) and (not run or run[-1].endswith(_LINE_END))
         if whole and len(piece) >= folding.LARGE:
             if run:
-                yield b"".join(run)
-            yield piece
+                gathered.append(b"".join(run))
+            gathered.append(piece)
             run = []
         elif piece:
             run.append(piece)
     if run:
-        yield b"".join(run)
+        gathered.append(b"".join(run))
+    return tuple(gathered)
 
 
-def _head(message: Message) -> Iterator[str]:
-    for name, encode in _main_fields(message).items():
-        if value := encode():
-            yield folding.field(name, value)
-    for name, value in message.headers.items():
-        yield folding.field(name, folding.encode_header_value(name, value))
-    yield "MIME-Version: 1.0\r\n"
+def _head(message: Message) -> str:
+    lines = [
+        folding.field(name, value)
+        for name, write in _MAIN_FIELDS.items()
+        if (value := write(message))
+    ]
+    if message.headers:
+        lines += [
+            folding.field(name, folding.encode_header_value(name, value))
+            for name, value in message.headers.items()
+        ]
+    return "".join(lines) + "MIME-Version: 1.0\r\n"
 
 
-def _main_fields(message: Message) -> dict[str, Callable[[], str]]:
-    """How to write each field that every message has; empty where there is nothing."""
-    stamp = message.stamp()
-    sender = () if message.from_ is None else (message.from_,)
-    return {
-        "From": partial(folding.encode_addresses, "From", sender),
-        "To": partial(folding.encode_addresses, "To", message.to),
-        "Cc": partial(folding.encode_addresses, "Cc", message.cc),
-        "Reply-To": partial(folding.encode_addresses, "Reply-To", message.reply_to),
-        "Subject": partial(folding.encode_header_value, "Subject", message.subject),
-        "Date": lambda: stamp.date,
-        "Message-ID": lambda: stamp.message_id,
-    }
+def _addresses(name: str, which: str) -> Callable[[Message], str]:
+    """Make what writes the addresses that a message has in one of its fields."""
+
+    def write(message: Message) -> str:
+        found: tuple[Address, ...] = getattr(message, which)
+        return folding.encode_addresses(name, found) if found else ""
+
+    return write
+
+
+def _author(message: Message) -> str:
+    author = message.from_
+    return "" if author is None else folding.encode_addresses("From", (author,))
+
+
+#: What writes each field that every message has; it gives nothing where there is nothing.
+_MAIN_FIELDS: dict[str, Callable[[Message], str]] = {
+    "From": _author,
+    "To": _addresses("To", "to"),
+    "Cc": _addresses("Cc", "cc"),
+    "Reply-To": _addresses("Reply-To", "reply_to"),
+    "Subject": lambda message: folding.encode_header_value("Subject", message.subject),
+    "Date": lambda message: message.stamp().date,
+    "Message-ID": lambda message: message.stamp().message_id,
+}
 
 
 def _completed(message: Message, source: bytes) -> bytes:
@@ -142,21 +163,31 @@ def _completed(message: Message, source: bytes) -> bytes:
         for name, value in (("message-id", message.message_id), ("date", message.date))
         if value is None
     ]
-    return raw.render(source, _main_fields(message), unread)
+    known = {name: partial(write, message) for name, write in _MAIN_FIELDS.items()}
+    return raw.render(source, known, unread)
 
 
 def _content(message: Message) -> _Part:
     bounds = _Boundaries(message.stamp().message_id)
-    inline = [file for file in message.attachments if file.inline and message.html]
-    files = [file for file in message.attachments if not (file.inline and message.html)]
+    inline, files = _files(message) if message.attachments else ([], [])
     choices: list[_Part] = []
     if message.text:
         choices.append(_text_part("plain", message.text))
     if message.html:
-        shown = [_text_part("html", message.html), *map(_file_part, inline)]
+        shown = [_text_part("html", message.html), *inline]
         choices.append(bounds.wrap("related", shown, '; type="text/html"'))
     body = bounds.wrap("alternative", choices)
-    return bounds.wrap("mixed", [body, *map(_file_part, files)])
+    return bounds.wrap("mixed", [body, *files])
+
+
+def _files(message: Message) -> tuple[list[_Part], list[_Part]]:
+    """Give those that stand beside the HTML, and the others."""
+    inline: list[_Part] = []
+    files: list[_Part] = []
+    for file in message.attachments:
+        beside = inline if file.inline and message.html else files
+        beside.append(_file_part(file))
+    return inline, files
 
 
 def _text_part(subtype: str, text: str) -> _Part:
@@ -237,7 +268,7 @@ class _Boundaries:
             self._used += 1
             seed = f"{self._seed} {self._used}".encode()
             boundary = f"=_{blake2b(seed, digest_size=15).hexdigest()}"
-            if not any(boundary.encode() in text for text in texts):
+            if not texts or not any(boundary.encode() in text for text in texts):
                 return boundary
 
 

@@ -138,13 +138,14 @@ class Shelf(Generic[L]):
 
     def put(self, connection: Connection[L], now: float) -> None:
         """Take a connection back whose last reply was clear, or hang up on it."""
+        resting = self._resting
+        while resting and self._too_old(resting[0], now):
+            resting.popleft().line.hang_up()
         connection.rested = now
         if self._too_old(connection, now):
             connection.line.hang_up()
         else:
-            self._resting.append(connection)
-        while self._resting and self._too_old(self._resting[0], now):
-            self._resting.popleft().line.hang_up()
+            resting.append(connection)
 
     def clear(self) -> list[Connection[L]]:
         """Give all resting connections away."""

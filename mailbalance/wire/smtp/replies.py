@@ -39,6 +39,8 @@ class Reply:
     @property
     def text(self) -> str:
         """All its text on one line."""
+        if len(self.lines) == 1:
+            return self.lines[0]
         return " ".join(line for line in self.lines if line)
 
     @property
@@ -85,7 +87,14 @@ class ReplyReader:
         Raises:
             MalformedReplyError: When no more bytes could make it a reply.
         """
-        while self._buffer and (line := self._line()) is not None:
+        while self._buffer:
+            end = self._buffer.find(b"\n", 0, LINE_LIMIT)
+            if end < 0:
+                if len(self._buffer) >= LINE_LIMIT:
+                    raise MalformedReplyError(f"a line of more than {LINE_LIMIT} bytes")
+                break
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
             reply, is_last = _read(line)
             if self._lines and reply.code != self._code:
                 raise MalformedReplyError("a reply with two different codes")
@@ -100,16 +109,6 @@ class ReplyReader:
                 raise MalformedReplyError(f"a reply of more than {LINES_LIMIT} lines")
         return None
 
-    def _line(self) -> bytes | None:
-        end = self._buffer.find(b"\n", 0, LINE_LIMIT)
-        if end < 0:
-            if len(self._buffer) >= LINE_LIMIT:
-                raise MalformedReplyError(f"a line of more than {LINE_LIMIT} bytes")
-            return None
-        line = bytes(self._buffer[:end]).removesuffix(b"\r")
-        del self._buffer[: end + 1]
-        return line
-
 
 @lru_cache(maxsize=64)
 def _read(line: bytes) -> tuple[Reply, bool]:
@@ -117,14 +116,18 @@ def _read(line: bytes) -> tuple[Reply, bool]:
 
     Servers say the same to each MAIL, RCPT and DATA.
 
+    Args:
+        line: Without its LF; a CR before that may be there.
+
     Raises:
         MalformedReplyError: When it is none.
     """
-    found = _LINE.fullmatch(line)
+    found = _LINE.fullmatch(line.removesuffix(b"\r"))
     if found is None:
         raise MalformedReplyError("a line that is no SMTP reply")
     return Reply(int(found[1]), (_plain(found[3] or b""),)), found[2] != b"-"
 
 
-def _plain(text: bytes) -> str:
-    return _CONTROLS.sub("?", text.decode("utf-8", "replace")).strip()
+def _plain(raw: bytes) -> str:
+    text = raw.decode("utf-8", "replace")
+    return (text if text.isprintable() else _CONTROLS.sub("?", text)).strip()
