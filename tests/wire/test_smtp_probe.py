@@ -11,7 +11,7 @@ import pytest
 from mailbalance.errors import ThrottledError, TransientError, UnavailableError
 from mailbalance.wire.smtp import Reuse, SmtpWire
 from mailbalance.wire.smtp.deadline import CAPS
-from mailbalance.wire.smtp.slots import Slots
+from mailbalance.wire.smtp.slots import LoopedSlots, Slots
 from tests.wire.smtp_peer import FIN, RST, STALL, SmtpPeer
 from tests.wire.smtp_ways import MAIL, How
 
@@ -212,3 +212,60 @@ def test_who_gives_up_leaves_the_queue() -> None:
 
     assert slots.taken == 0
     assert slots.acquire(0)
+
+
+async def waiting_for(slots: LoopedSlots) -> None:
+    if not slots.take():
+        await slots.wait(asyncio.get_running_loop().create_future())
+
+
+def test_turns_of_tasks_come_in_the_order_of_asking() -> None:
+    slots, order = LoopedSlots(2), []
+
+    async def work(number: int) -> None:
+        await waiting_for(slots)
+        order.append(number)
+        await asyncio.sleep(0)
+        assert slots.taken <= 2
+        slots.release()
+
+    async def play() -> None:
+        await asyncio.gather(*map(work, range(7)))
+
+    asyncio.run(play())
+
+    assert order == list(range(7))
+    assert slots.taken == 0
+
+
+def test_a_task_that_comes_now_does_not_overtake_one_that_waits() -> None:
+    async def play() -> bool:
+        slots = LoopedSlots(1)
+        assert slots.take()
+        waits = asyncio.create_task(waiting_for(slots))
+        await asyncio.sleep(0)
+        slots.release()
+        overtook = slots.take()
+        await waits
+        return overtook
+
+    assert asyncio.run(play()) is False
+
+
+@pytest.mark.parametrize("came", [False, True], ids=["before", "as the turn comes"])
+def test_a_cancelled_task_leaves_its_turn_to_others(came: bool) -> None:
+    async def play() -> int:
+        slots = LoopedSlots(1)
+        assert slots.take()
+        waits = asyncio.create_task(waiting_for(slots))
+        await asyncio.sleep(0)
+        if came:
+            slots.release()
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        if not came:
+            slots.release()
+        return slots.taken
+
+    assert asyncio.run(play()) == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ class TransportLine(LendingProtocol):
         self.loop = asyncio.get_running_loop()
         self._transport = transport
         self._sock = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._reader = ReplyReader()
         self._over: str | None = None
         # uvloop's writes leave at the end of a turn only.
@@ -66,7 +69,8 @@ class TransportLine(LendingProtocol):
     def data_received(self, data: memoryview) -> None:
         """Take bytes from the server."""
         self._reader.feed(data)
-        self._tell(late=False)
+        if self.listener is not None:
+            self.listener(False)
 
     def eof_received(self) -> None:
         """Take note that the server will say no more."""
@@ -157,14 +161,8 @@ class TransportLine(LendingProtocol):
         """Whether it is open and nothing has come that nobody asked for."""
         if self._over or self._transport.is_closing() or not self._reader.empty:
             return False
-        try:
-            # The loop may not have looked at the socket since it was last used.
-            self._sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        # The loop may not have looked at the socket since it was last used.
+        return not self._poll.poll(0)
 
     def hang_up(self) -> None:
         """Say QUIT without waiting for the answer, and close."""

@@ -20,6 +20,7 @@ from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
 from mailbalance.wire.smtp.looped_dial import dial
 from mailbalance.wire.smtp.looped_pump import answers, part, pump, pump_all
+from mailbalance.wire.smtp.slots import LoopedSlots
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -50,11 +51,10 @@ class LoopedPool:
         self._server = server
         self._reuse = reuse
         self._rules = rules
-        self._slots = asyncio.Semaphore(reuse.connections)
+        self._slots = LoopedSlots(reuse.connections)
         self._shelf: Shelf[TransportLine] = Shelf(reuse)
         self._lines: WeakSet[TransportLine] = WeakSet()
         self._closings = 0
-        self._busy = 0
         self.keeper: AsyncGenerator[None, None] | None = None
 
     async def carry(self, mail: Mail, deadline: Deadline) -> Accepted:
@@ -65,11 +65,12 @@ class LoopedPool:
             asyncio.CancelledError: When cancelled before the commit point; after it the
                 cancellation is outlived.
         """
-        await self._enter(deadline)
+        if not self._slots.take():
+            await self._wait(deadline)
         try:
             return await self._carry(mail, deadline)
         finally:
-            self._leave()
+            self._slots.release()
 
     async def carry_all(self, mails: Sequence[Mail], deadline: Deadline) -> list[End]:
         """Send several messages on one connection, or as many as that takes.
@@ -83,7 +84,8 @@ class LoopedPool:
             asyncio.CancelledError: When cancelled before anything began.
         """
         ends: list[End] = []
-        await self._enter(deadline)
+        if not self._slots.take():
+            await self._wait(deadline)
         try:
             while len(ends) < len(mails):
                 connection = self._shelf.take(time.monotonic())
@@ -96,7 +98,7 @@ class LoopedPool:
             left = error if isinstance(error, DeliveryError) else gone
             return _with_the_rest(ends, mails, left)
         finally:
-            self._leave()
+            self._slots.release()
         return ends
 
     async def _carry_some(
@@ -127,7 +129,8 @@ class LoopedPool:
         Raises:
             DeliveryError: When none could be opened.
         """
-        await self._enter(deadline)
+        if not self._slots.take():
+            await self._wait(deadline)
         try:
             closings = self._closings
             connection = self._shelf.take(time.monotonic())
@@ -135,11 +138,11 @@ class LoopedPool:
                 connection = await self._open(deadline)
             self._put(connection, closings)
         finally:
-            self._leave()
+            self._slots.release()
 
     def occupancy(self) -> tuple[int, int]:
         """Give how many connections are in use, and how many rest."""
-        return self._busy, len(self._shelf)
+        return self._slots.taken, len(self._shelf)
 
     async def close(self) -> None:
         """Part from the resting connections; a busy one goes when its message is done."""
@@ -157,25 +160,18 @@ class LoopedPool:
         for connection in self._shelf.clear():
             connection.line.abort()
 
-    async def _enter(self, deadline: Deadline) -> None:
+    async def _wait(self, deadline: Deadline) -> None:
         """Wait for the right to use a connection.
 
         Raises:
             ThrottledError: When it did not come in time.
         """
-        if self._slots.locked():
-            try:
-                async with asyncio.timeout(deadline.before_commit):
-                    await self._slots.acquire()
-            except TimeoutError:
-                raise crowded(self._reuse) from None
-        else:
-            await self._slots.acquire()
-        self._busy += 1
-
-    def _leave(self) -> None:
-        self._busy -= 1
-        self._slots.release()
+        turn = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(deadline.before_commit):
+                await self._slots.wait(turn)
+        except TimeoutError:
+            raise crowded(self._reuse) from None
 
     async def _open(self, deadline: Deadline) -> Connection[TransportLine]:
         connection = await dial(self._server, deadline, self._rules)

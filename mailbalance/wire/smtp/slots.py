@@ -1,12 +1,16 @@
-"""Turns for threads: first come, first served.
+"""Turns for threads, and for tasks: first come, first served.
 
-What lives here: ``Slots``. What must not: what a turn is for.
+What lives here: ``Slots`` and ``LoopedSlots``. What must not: what a turn is for.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Slots:
@@ -63,3 +67,56 @@ class Slots:
                 return False
             self._waiting.remove(turn)
             return True
+
+
+class LoopedSlots:
+    """So many tasks of one event loop at once; the others wait in the order they came.
+
+    ``asyncio.Semaphore`` does the same, and looks through its queue for every turn.
+
+    Args:
+        count: How many at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._free = count  # while there is one, nobody waits
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def taken(self) -> int:
+        """How many have a turn now."""
+        return self._count - self._free
+
+    def take(self) -> bool:
+        """Take a turn that is free; tell whether there was one."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self, turn: asyncio.Future[None]) -> None:
+        """Wait for a turn.
+
+        Args:
+            turn: A new future of the running event loop.
+
+        Raises:
+            asyncio.CancelledError: When cancelled; no turn is held then.
+        """
+        self._waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self.release()  # it came in the very moment
+            raise
+
+    def release(self) -> None:
+        """End a turn, and give it to who waits longest."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
