@@ -94,7 +94,7 @@ class SmtpBackend(ABC):
                 f"attachments: the message may reach {message.size():,} bytes, "
                 f"over {self.limits.size:,}"
             )
-        if not all(each.isascii() for each in _addresses(message, envelope)):
+        if not _all_ascii(message, envelope):
             return "to, from_: a part before the @ is not ASCII"
         return self.unable(message)
 
@@ -217,8 +217,9 @@ class SmtpBackend(ABC):
         )
 
 
-def _addresses(message: Message, envelope: Envelope) -> Iterable[str]:
-    yield from (envelope.sender, *envelope.recipients)
-    for address in (message.from_, *message.to, *message.cc, *message.reply_to):
-        if address is not None:
-            yield address.email
+def _all_ascii(message: Message, envelope: Envelope) -> bool:
+    shown = [*message.to, *message.cc, *message.reply_to]
+    if message.from_ is not None:
+        shown.append(message.from_)
+    written = [each.email for each in shown]
+    return "".join((envelope.sender, *envelope.recipients, *written)).isascii()

@@ -286,10 +286,20 @@ def rough_size(message: Message) -> int:
         return 3 * len(message.raw) + _FIXED
     # Four octets and a line end in base64 for each character of a text, at worst.
     texts = 7 * (len(message.text or "") + len(message.html or ""))
-    most = 2 * _FIXED + _size_of_head(message) + texts
+    most = 2 * _FIXED + _rough_size_of_head(message) + texts
     for file in message.attachments:
         most += 3 * len(file.content) + 2 * _FIXED
     return most
+
+
+def _rough_size_of_head(message: Message) -> int:
+    people = [*message.to, *message.cc, *message.reply_to]
+    if message.from_ is not None:
+        people.append(message.from_)
+    texts = [message.subject, *[each.email + each.name for each in people]]
+    if message.headers:
+        texts += [name + value for name, value in message.headers.items()]
+    return _PER_CHARACTER * (len("".join(texts)) + 16 * len(texts))
 
 
 def _size_of_head(message: Message) -> int:
@@ -297,7 +307,7 @@ def _size_of_head(message: Message) -> int:
     for address in (message.from_, *message.to, *message.cc, *message.reply_to):
         if address is not None:
             size += len(address.email) + _PER_CHARACTER * (len(address.name) + 16)
-    for name, value in message.headers.items() if message.headers else ():
+    for name, value in message.headers.items():
         size += _PER_CHARACTER * (len(name) + len(value) + 16)
     return size
 

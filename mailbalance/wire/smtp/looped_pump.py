@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.transaction import Transaction
 
 
+_HEAR = Read(0.0)
+
+
 class Dialogue(Protocol):
     """What can be pumped."""
 
@@ -204,7 +207,7 @@ class _Pump:
             wrote = self._write(step, fresh)
             if wrote is False or not isinstance(step, Ask):
                 return wrote
-            self._step = Read(step.limit)  # what is left to do
+            self._step = _HEAR  # what is left to do, with the limit that is set here
             return self._read(step.limit)
         return None if step is None else self._glance(fresh)
 
