@@ -245,19 +245,16 @@ class SesSmtpBackend(SmtpBackend):
         contacts = ses.contact_list
         if contacts and ses.topic:
             contacts = f"{contacts}; topic={ses.topic}"
-        said = (
-            (
-                "X-SES-CONFIGURATION-SET",
-                ses.configuration_set or self._configuration_set,
-            ),
-            ("X-SES-MESSAGE-TAGS", tags),
-            ("X-SES-SOURCE-ARN", ses.source_arn),
-            ("X-SES-FROM-ARN", ses.from_arn),
-            ("X-SES-RETURN-PATH-ARN", ses.return_path_arn or ses.feedback_arn),
-            ("X-SES-LIST-MANAGEMENT-OPTIONS", contacts),
-            ("X-SES-TENANT", ses.tenant),
-        )
-        return [(name, text) for name, text in said if text]
+        said = {
+            "X-SES-CONFIGURATION-SET": ses.configuration_set or self._configuration_set,
+            "X-SES-MESSAGE-TAGS": tags,
+            "X-SES-SOURCE-ARN": ses.source_arn,
+            "X-SES-FROM-ARN": ses.from_arn,
+            "X-SES-RETURN-PATH-ARN": ses.return_path_arn or ses.feedback_arn,
+            "X-SES-LIST-MANAGEMENT-OPTIONS": contacts,
+            "X-SES-TENANT": ses.tenant,
+        }
+        return [(name, text) for name, text in said.items() if text]
 
     def sender(self, message: Message, envelope: Envelope) -> str:
         """Let bounces go to the feedback address, if there is one."""
@@ -275,8 +272,7 @@ class SesSmtpBackend(SmtpBackend):
 
     def ids(self, reply: str) -> tuple[str, ...]:
         """Read the MessageId, the same that the API would have given."""
-        found = _OK_ID.search(reply)
-        return () if found is None else (found[1],)
+        return tuple(_OK_ID.findall(reply)[:1])
 
     @property
     def _knows_all(self) -> bool:

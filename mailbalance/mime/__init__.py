@@ -6,7 +6,8 @@ knowledge, and ``mailbalance.message``, which stands above.
 
 from mailbalance.mime.dates import date_value
 from mailbalance.mime.folding import address, address_list, encode_header_value, prepend
-from mailbalance.mime.writer import pieces, render, rough_size, upper_size
+from mailbalance.mime.sizes import rough_size, upper_size
+from mailbalance.mime.writer import pieces, render
 
 __all__ = [
     "address",

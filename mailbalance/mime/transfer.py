@@ -53,6 +53,11 @@ def _has_long_line(data: bytes) -> bool:
     return False
 
 
+def is_message(content_type: str) -> bool:
+    """Whether it is a message, which must not be encoded (RFC 2046 section 5.2.1)."""
+    return content_type.lower().startswith("message/")
+
+
 def encode_text(text: str) -> tuple[str, bytes]:
     """Give the cheapest encoding that is valid for a text, and the encoded bytes."""
     data = crlf(text.encode())

@@ -38,12 +38,6 @@ if TYPE_CHECKING:
 
 _LINE_END = b"\r\n"
 
-#: Bytes for headers of fixed size: Date, Message-ID, MIME-Version, boundaries.
-_FIXED = 2048
-
-#: Bytes at most that a character of a header takes: four octets in base64, and folding.
-_PER_CHARACTER = 8
-
 
 @dataclass(slots=True)
 class _Part:
@@ -222,17 +216,13 @@ def _encoded(file: Attachment) -> tuple[str, str, bytes]:
     one that is not 7-bit travels as plain bytes under its file name instead. Base64 comes
     with its last line end, without which it would have to be copied to be sent.
     """
-    if not _is_message(file):
+    if not transfer.is_message(file.content_type):
         return file.content_type, "base64", transfer.base64(file.content, _LINE_END)
     body = transfer.crlf(file.content)
     if body and transfer.is_seven_bit(body):
         return file.content_type, "7bit", body
     body = transfer.base64(file.content, _LINE_END)
     return "application/octet-stream", "base64", body
-
-
-def _is_message(file: Attachment) -> bool:
-    return file.content_type.lower().startswith("message/")
 
 
 class _Boundaries:
@@ -270,56 +260,3 @@ class _Boundaries:
             boundary = f"=_{blake2b(seed, digest_size=15).hexdigest()}"
             if not texts or not any(boundary.encode() in text for text in texts):
                 return boundary
-
-
-def upper_size(message: Message) -> int:
-    """Give the most bytes that ``render`` can make of a message, without making them."""
-    if message.raw is not None:
-        ends = message.raw.count(b"\n") + message.raw.count(b"\r")
-        return len(message.raw) + ends + _FIXED
-    return _FIXED + _size_of_head(message) + _size_of_content(message)
-
-
-def rough_size(message: Message) -> int:
-    """Give what ``upper_size`` is never above, without looking into texts and files."""
-    if message.raw is not None:
-        return 3 * len(message.raw) + _FIXED
-    # Four octets and a line end in base64 for each character of a text, at worst.
-    texts = 7 * (len(message.text or "") + len(message.html or ""))
-    most = 2 * _FIXED + _rough_size_of_head(message) + texts
-    for file in message.attachments:
-        most += 3 * len(file.content) + 2 * _FIXED
-    return most
-
-
-def _rough_size_of_head(message: Message) -> int:
-    people = [*message.to, *message.cc, *message.reply_to]
-    if message.from_ is not None:
-        people.append(message.from_)
-    texts = [message.subject, *[each.email + each.name for each in people]]
-    if message.headers:
-        texts += [name + value for name, value in message.headers.items()]
-    return _PER_CHARACTER * (len("".join(texts)) + 16 * len(texts))
-
-
-def _size_of_head(message: Message) -> int:
-    size = _PER_CHARACTER * (len(message.subject) + 16)
-    for address in (message.from_, *message.to, *message.cc, *message.reply_to):
-        if address is not None:
-            size += len(address.email) + _PER_CHARACTER * (len(address.name) + 16)
-    for name, value in message.headers.items():
-        size += _PER_CHARACTER * (len(name) + len(value) + 16)
-    return size
-
-
-def _size_of_content(message: Message) -> int:
-    texts = (message.text or "", message.html or "")
-    octets = [len(t) if t.isascii() else len(t.encode()) for t in texts]
-    ends = [t.count("\n") + t.count("\r") for t in texts]
-    bodies = sum(transfer.upper_size(n + e) for n, e in zip(octets, ends, strict=True))
-    return bodies + sum(map(_size_of_file, message.attachments))
-
-
-def _size_of_file(file: Attachment) -> int:
-    ends = 0 if not _is_message(file) else file.content.count(b"\n")
-    return transfer.upper_size(len(file.content)) + _FIXED + ends
