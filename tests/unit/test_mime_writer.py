@@ -191,6 +191,23 @@ def test_only_fit_headers_are_put_in_front(name: str, value: str) -> None:
         mime.prepend((b"",), [(name, value)])
 
 
+@pytest.mark.parametrize("letters", [70, 71, 72])
+def test_a_header_is_folded_where_its_line_would_pass_78_columns(letters: int) -> None:
+    value = f"{'a' * letters} b"
+
+    written = mime.encode_header_value("X-A", value)
+
+    assert written.replace("\r\n", "") == value
+    assert ("\r\n" in written) is (len(f"X-A: {value}") > 78)
+
+
+def test_a_short_address_in_a_header_gets_the_form_of_one() -> None:
+    assert (
+        mime.encode_header_value("Sender", "Ana B. <ana@example.com>")
+        == '"Ana B." <ana@example.com>'
+    )
+
+
 def test_headers_are_put_in_front_folded_and_encoded() -> None:
     tags = ", ".join(f"tag{n}=value{n}" for n in range(12))
     (data,) = mime.prepend(

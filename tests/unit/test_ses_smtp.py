@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from mailbalance import Message
 from mailbalance.backends._ses_smtp_keys import smtp_password
 from mailbalance.backends._ses_smtp_replies import REPLIES
 from mailbalance.backends.ses_smtp import SesSmtpBackend
@@ -307,3 +308,17 @@ def test_each_known_reply_has_its_meaning(
 def test_messages_that_name_no_stream_go_together() -> None:
     assert backend().lane(message()) is not None
     assert backend().lane(message()) == backend().lane(message())
+
+
+def test_a_raw_message_is_looked_through_and_ours_is_not() -> None:
+    raw = Message.from_mime(
+        b"From: a@example.com\nTo: b@example.com\n\ngr\xfc\xdfe\n.\nno end"
+    )
+    ours = message(text="grüße\n.\nno end")
+
+    theirs, own = (backend()._mail(each, Envelope.of(each)) for each in (raw, ours))
+
+    assert b"".join(theirs.wire).endswith(b"gr\xfc\xdfe\r\n..\r\nno end\r\n")
+    assert not theirs.is_ascii
+    assert own.is_ascii
+    assert own.pieces is own.content
