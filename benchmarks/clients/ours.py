@@ -1,11 +1,13 @@
 """This library: a whole ``Mailer`` each time, with a split of two backends.
 
 Both of them are the same server, so that the router has something to decide and every
-message costs alike. The message is built and checked for every send, unless said otherwise.
+message costs alike. The message is built and checked for every send, unless said otherwise,
+and each goes to an address of its own, as mail does.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +21,14 @@ from mailbalance import Attachment, Envelope, Mailer, Message
 SPLIT = (60, 40)
 USER = {"username": "user", "password": "password"}
 
+_numbers = itertools.count()
+
 
 def fields(file: bytes | None = None) -> dict[str, Any]:
     """Give the mail as ``send`` takes it."""
     found: dict[str, Any] = {
         "from_": mail.FROM,
-        "to": mail.TO,
+        "to": f"m{next(_numbers)}@example.com",
         "subject": mail.SUBJECT,
         "text": mail.text(),
         "html": mail.html(),
