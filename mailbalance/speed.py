@@ -22,6 +22,12 @@ except ImportError:
     pybase64 = None  # type: ignore[assignment]
 
 
+#: Characters of a text from which ``escaped`` is faster than ``json``.
+_LONG = 1024
+
+#: What JSON escapes and a text of mail hardly ever holds.
+_RARE = tuple(chr(code) for code in range(32) if chr(code) not in "\t\n\r")
+
 #: Bytes that binascii encodes at once. It takes twice the memory of what it gives, and
 #: half as long again when that is more than the processor's caches hold.
 _AT_ONCE = 3 * 4096
@@ -66,3 +72,21 @@ def dumps(value: Any, default: Callable[[Any], str]) -> bytes:
             pass  # an integer of more than 64 bits; or json has the same against it
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=default)
     return text.encode()
+
+
+def escaped(text: str) -> bytes | None:
+    """Give a long text in UTF-8 as it stands between the quotes of a JSON string.
+
+    ``json`` looks at each character by itself, which for a text of 10 KB takes longer than
+    to sign it; here whole texts are searched for the few that it escapes.
+
+    Returns:
+        ``None`` where ``dumps`` is as fast, or alone knows how.
+
+    Raises:
+        ValueError: When the text holds half of a surrogate pair.
+    """
+    if orjson is not None or len(text) < _LONG or any(map(text.__contains__, _RARE)):
+        return None
+    data = text.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return data.replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b"\t", b"\\t")

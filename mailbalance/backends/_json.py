@@ -1,7 +1,7 @@
-"""A request's body as JSON in pieces: base64 is put in as it is, not scanned nor copied.
+"""A request's body as JSON: what is ready is put in as it is, a large piece uncopied.
 
-What lives here: ``Base64``, and the encoding of a body that may hold some. What must not:
-what a body says.
+What lives here: strings that are ready, and the encoding of a body that may hold some. What
+must not: what a body says.
 """
 
 from __future__ import annotations
@@ -18,17 +18,34 @@ if TYPE_CHECKING:
 
 #: Stands in the JSON for what is put in its place; nobody can know it and write it.
 _PLACE = token_hex(16)
+_PLACE_BYTES = _PLACE.encode()
+
+
+#: Bytes from which a piece of a body is not copied to be joined with others.
+_LARGE = 65536
 
 
 @dataclass(frozen=True, slots=True)
-class Base64:
-    """Content that a body says as a string of base64.
+class Ready:
+    """A string of a body, as JSON writes it.
 
     Attributes:
-        digits: The string, in ASCII.
+        inside: What stands between its quotes.
     """
 
-    digits: bytes = field(repr=False)
+    inside: bytes = field(repr=False)
+
+
+class Base64(Ready):
+    """Content as a string of base64."""
+
+    __slots__ = ()
+
+
+def text(value: str) -> str | Ready:
+    """Give a text of a body in the form that is encoded fastest."""
+    escaped = speed.escaped(value)
+    return value if escaped is None else Ready(escaped)
 
 
 def attached(message: Message) -> tuple[Base64, ...]:
@@ -49,27 +66,29 @@ def rendered(message: Message) -> Base64:
 
 
 def encoded(body: Mapping[str, Any]) -> bytes | tuple[bytes, ...]:
-    """Give a body as JSON, in pieces if it holds base64.
+    """Give a body as JSON, in pieces if it holds large strings that were ready.
 
     Raises:
         TypeError: When it holds what JSON has no word for.
     """
-    held: list[bytes] = []
+    ready: list[bytes] = []
 
     def put(value: Any) -> str:
-        if not isinstance(value, Base64):
+        if not isinstance(value, Ready):
             raise TypeError(f"{type(value).__name__} is not for JSON")
-        held.append(value.digits)
+        ready.append(value.inside)
         return _PLACE
 
-    text = speed.dumps(body, put)
-    if not held:
-        return text
-    first, *others = text.split(_PLACE.encode())
-    held = held[
-        -len(others) :
-    ]  # of a first encoder that gave up, some may stand before
-    return (first, *(part for pair in zip(held, others, strict=True) for part in pair))
+    written = speed.dumps(body, put)
+    if not ready:
+        return written
+    first, *others = written.split(_PLACE_BYTES)
+    # Of a first encoder that gave up, some may stand before.
+    ready = ready[-len(others) :]
+    pieces = [first]
+    for inside, other in zip(ready, others, strict=True):
+        pieces += inside, other
+    return tuple(pieces) if max(map(len, ready)) >= _LARGE else b"".join(pieces)
 
 
 def whole(body: Mapping[str, Any]) -> bytes:

@@ -51,6 +51,45 @@ def test_numbers_that_one_of_them_does_not_take_are_the_same(value):
     assert speed.dumps(value, refuse) == without(speed.dumps, value, refuse)
 
 
+@given(st.text(st.characters(max_codepoint=0x2FF)).map(lambda text: text * 1024))
+@pytest.mark.parametrize("most", [1023, 1024, 2000])
+def test_a_long_text_is_the_same_however_it_is_escaped(most, text):
+    usual = text[:most].translate(dict.fromkeys(range(32), "\n\r\t"))
+    for each in (text[:most], usual):
+        made = without(lambda value: _json.whole({"a": _json.text(value)}), each)
+
+        assert made == speed.dumps({"a": each}, refuse)
+
+
+@pytest.mark.parametrize("code", range(32))
+def test_every_control_character_of_a_long_text_is_escaped(code):
+    text = 'a "\\' + chr(code) * 3 + "z" * 2000
+    made = without(lambda value: _json.whole({"a": _json.text(value)}), text)
+
+    assert made == speed.dumps({"a": text}, refuse)
+    assert (without(speed.escaped, text) is None) == (chr(code) not in "\t\n\r")
+
+
+def test_a_long_text_is_left_to_orjson_where_it_is():
+    assert speed.escaped("a" * 5000) is None
+    assert without(speed.escaped, "a" * 5000) == b"a" * 5000
+    assert without(speed.escaped, "a" * 1000) is None
+
+
+def test_half_of_a_surrogate_pair_is_an_error_in_a_long_text_too():
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        without(speed.escaped, "a" * 5000 + "\ud800")
+
+
+def test_what_is_ready_is_copied_unless_it_is_large():
+    small, large = _json.Ready(b"s" * 65535), _json.Ready(b"l" * 65536)
+
+    assert _json.encoded({"a": small}) == b'{"a":"' + small.inside + b'"}'
+    pieces = _json.encoded({"a": small, "b": large})
+    assert any(piece is large.inside for piece in pieces)
+    assert b"".join(pieces) == _json.whole({"a": small, "b": large})
+
+
 @pytest.mark.parametrize("broken", ["\ud800", {"a": "\udfff"}])
 def test_half_of_a_surrogate_pair_is_an_error_either_way(broken):
     for way in (speed.dumps, lambda *args: without(speed.dumps, *args)):
@@ -101,11 +140,15 @@ def message(**changes):
     return Message(**fields | changes)
 
 
-@given(st.lists(st.binary(min_size=1), max_size=3), st.booleans())
-def test_requests_are_the_same_with_their_attachments_put_in(contents, raw):
+@given(
+    st.lists(st.binary(min_size=1), max_size=3),
+    st.booleans(),
+    st.sampled_from(["\x01\u2028", 'é "\n' * 999]),
+)
+def test_requests_are_the_same_with_what_is_ready_put_in(contents, raw, text):
     files = [Attachment(content=c, filename="a.bin") for c in contents]
     changes = {"message_id": "<1@x.com>", "date": "2026-11-23T00:00:00Z"} if raw else {}
-    given = message(attachments=files, **changes)
+    given = message(attachments=files, text=text, **changes)
 
     for module in (_ses_request, _mailtrap_request):
         body = module.request_body(given, Envelope.of(given))
