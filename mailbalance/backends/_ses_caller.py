@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from mailbalance.backends import _http
@@ -18,7 +17,7 @@ from mailbalance.errors import UnavailableError
 from mailbalance.fork_lock import ForkLock
 from mailbalance.later import Later
 from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
-from mailbalance.wire.sigv4 import Keys, sign
+from mailbalance.wire.sigv4 import Keys, Signer
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +29,7 @@ else:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call(Generic[T]):
     """One call.
 
@@ -49,11 +48,12 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where requests go, once that is known."""
+    """Where requests go, once that is known, and who signs them, for each path."""
 
     base: str
     region: str
     wire: HttpWire
+    signers: dict[str, Signer] = field(default_factory=dict)
 
 
 class SesCaller:
@@ -93,7 +93,7 @@ class SesCaller:
             DeliveryError: As the wire does, or as ``call.read`` judges.
         """
         end = time.monotonic() + timeout
-        door, keys = self.door(), self._aws.keys()
+        door, keys = self.opened or self.door(), self._aws.keys()
         hand_over = door.wire.get if call.method == "GET" else door.wire.post
         try:
             request = self.request(door, call, keys)
@@ -129,17 +129,16 @@ class SesCaller:
 
     def request(self, door: Door, call: Call[T], keys: Keys) -> HttpRequest:
         """Give the signed request of a call."""
-        url = door.base + call.path
-        headers = sign(
-            url,
-            {"Content-Type": "application/json"} if call.body else {},
-            call.body,
-            method=call.method,
-            keys=keys,
-            region=door.region,
-            now=datetime.now(UTC),
-        )
-        return HttpRequest(call.method, url, headers, call.body)
+        signer = door.signers.get(call.path)
+        if signer is None:
+            signer = door.signers[call.path] = Signer(
+                door.base + call.path,
+                {"Content-Type": "application/json"} if call.body else {},
+                method=call.method,
+                region=door.region,
+            )
+        headers = signer.sign(call.body, keys, int(time.time()))
+        return HttpRequest(call.method, signer.url, headers, call.body)
 
     def _forget(self, keys: Keys, error: UnavailableError) -> None:
         """Make room for new keys after an error that new keys can mend, else raise it."""

@@ -29,7 +29,24 @@ LIMITS = Limits(
 
 def reason_against(message: Message, envelope: Envelope) -> str | None:
     """Say why SES cannot carry the message, or ``None`` when it can."""
+    if _is_usual(message, envelope):
+        return None
     return next(_reasons(message, envelope), None)
+
+
+def _is_usual(message: Message, envelope: Envelope) -> bool:
+    """Say in few steps that there is no reason against a message, as with nearly all."""
+    ses = message.ses
+    if ses.template_name or ses.template_arn or ses.endpoint_id:
+        return False
+    if message.mailtrap.template_uuid or message.category or message.metadata:
+        return False
+    shown = [each.email for each in (*message.to, *message.cc, *message.reply_to)]
+    return (
+        len(envelope.recipients) <= LIMITS.recipients
+        and "".join((envelope.sender, *envelope.recipients, *shown)).isascii()
+        and not message.may_exceed(LIMITS.size)
+    )
 
 
 def _reasons(message: Message, envelope: Envelope) -> Iterator[str]:

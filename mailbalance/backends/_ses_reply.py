@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _TAKEN = re.compile(rb'\{"MessageId": ?"([!#-\[\]-~]+)"\}')
 
 
-@hushed
 def receipt(
     backend: str,
     response: HttpResponse,
@@ -35,11 +34,11 @@ def receipt(
     keys: Keys,
 ) -> Receipt:
     """Judge a reply: only 200 with a MessageId is a success (botocore takes less)."""
-    if response.status >= 300:
-        raise failure(backend, response, message, envelope, keys)
-    provider_id = _id(response.body)
-    if response.status != 200 or not isinstance(provider_id, str) or not provider_id:
-        raise without_id(backend, response.status)
+    taken = _TAKEN.fullmatch(response.body) if response.status == 200 else None
+    if taken is not None:
+        provider_id = taken[1].decode()
+    else:
+        provider_id = _unusual_id(backend, response, message, envelope, keys)
     return Receipt(
         "accepted",
         backend,
@@ -49,12 +48,22 @@ def receipt(
     )
 
 
-def _id(body: bytes) -> object:
-    taken = _TAKEN.fullmatch(body)
-    if taken is not None:
-        return taken[1].decode()
-    reply = _answers.decoded(body)
-    return reply.get("MessageId") if isinstance(reply, dict) else None
+@hushed
+def _unusual_id(
+    backend: str,
+    response: HttpResponse,
+    message: Message,
+    envelope: Envelope,
+    keys: Keys,
+) -> str:
+    """Find the id in a reply that does not look as usual, or raise what it means."""
+    if response.status >= 300:
+        raise failure(backend, response, message, envelope, keys)
+    reply = _answers.decoded(response.body)
+    found = reply.get("MessageId") if isinstance(reply, dict) else None
+    if response.status != 200 or not isinstance(found, str) or not found:
+        raise without_id(backend, response.status)
+    return found
 
 
 def failure(

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mailbalance import mime
+from mailbalance.address import Address
 from mailbalance.backends import _json, _ses_tags
 from mailbalance.envelope import Envelope
 from mailbalance.options import thaw
@@ -68,18 +70,15 @@ def request_body(
 
 def why_raw(message: Message, envelope: Envelope) -> str | None:
     """Say why the message needs the Raw form, or ``None`` when fields can say it all."""
-    return next(_raw_reasons(message, envelope), None)
-
-
-def _raw_reasons(message: Message, envelope: Envelope) -> Iterator[str]:
     if message.raw is not None:
-        yield "raw: the message is sent as it was given"
-    if set(envelope.recipients) != _addressees(message):
-        yield "to: the recipients of this try are not those of the headers"
+        return "raw: the message is sent as it was given"
+    if not _goes_to_all(message, envelope):
+        return "to: the recipients of this try are not those of the headers"
     if message.message_id is not None or message.date is not None:
-        yield "message_id, date: only a whole MIME message can carry them"
+        return "message_id, date: only a whole MIME message can carry them"
     if message.headers or message.attachments:
-        yield from _raw_reasons_of_parts(message)
+        return next(_raw_reasons_of_parts(message), None)
+    return None
 
 
 def _raw_reasons_of_parts(message: Message) -> Iterator[str]:
@@ -93,11 +92,12 @@ def _raw_reasons_of_parts(message: Message) -> Iterator[str]:
             yield "attachments: a type, name or content id is not taken as a field"
 
 
-def _addressees(message: Message) -> set[str]:
+def _goes_to_all(message: Message, envelope: Envelope) -> bool:
+    """Say whether a try is for exactly those whom the message names."""
     addresses = (*message.to, *message.cc, *message.bcc)
     if len(addresses) == 1:
-        return {addresses[0].email}
-    return set(Envelope.of(message).recipients)
+        return envelope.recipients == (addresses[0].email,)
+    return set(envelope.recipients) == set(Envelope.of(message).recipients)
 
 
 def _fits(name: str, value: str) -> bool:
@@ -131,7 +131,9 @@ def _addressed(
         destination["BccAddresses"] = [each.email for each in message.bcc]
     sender = message.from_
     body: dict[str, Any] = {
-        "FromEmailAddress": mime.address(sender) if sender else envelope.sender,
+        "FromEmailAddress": (
+            _written(sender.name, sender.email) if sender else envelope.sender
+        ),
         "Destination": destination,
         "Content": content,
     }
@@ -140,12 +142,18 @@ def _addressed(
     return body
 
 
+@lru_cache(maxsize=64)
+def _written(name: str, email: str) -> str:
+    """Give the header form of an author; few of them write most mail."""
+    return mime.address(Address.model_construct(name=name, email=email))
+
+
 def _simple(message: Message) -> dict[str, Any]:
     parts = {}
     if text := message.text:
-        parts["Text"] = _data(text)
+        parts["Text"] = _data(_json.text(text))
     if html := message.html:
-        parts["Html"] = _data(html)
+        parts["Html"] = _data(_json.text(html))
     content: dict[str, Any] = {"Subject": _data(message.subject), "Body": parts}
     if message.headers or message.attachments:
         content |= _extras(message)
@@ -199,16 +207,16 @@ def _options(
     """
     ses = message.ses
     elsewhere = message.from_ is None or envelope.sender != message.from_.email
-    options: dict[str, Any] = {
-        "ConfigurationSetName": configuration_set,
-        "FeedbackForwardingEmailAddress": envelope.sender if elsewhere else None,
-        "EmailTags": [
-            {"Name": name, "Value": value} for name, value in _ses_tags.tags(message)
-        ],
-    }
-    if ses.model_fields_set:
+    options: dict[str, Any] = {}
+    if configuration_set:
+        options["ConfigurationSetName"] = configuration_set
+    if elsewhere and envelope.sender:
+        options["FeedbackForwardingEmailAddress"] = envelope.sender
+    if tags := _ses_tags.tags(message):
+        options["EmailTags"] = [{"Name": name, "Value": value} for name, value in tags]
+    if ses.__pydantic_fields_set__:
         options |= {name: value for name, value in _named(ses).items() if value}
-    return {name: value for name, value in options.items() if value}
+    return options
 
 
 def _named(ses: SesOptions) -> dict[str, Any]:
@@ -242,5 +250,5 @@ def _overrides(ses: SesOptions) -> dict[str, Any]:
     return {"Tracking": tracking} if tracking else {}
 
 
-def _data(text: str) -> dict[str, str]:
+def _data(text: str | _json.Ready) -> dict[str, Any]:
     return {"Data": text, "Charset": "UTF-8"}

@@ -48,9 +48,12 @@ def tags(message: Message) -> tuple[tuple[str, str], ...]:
     The id comes last, and stays out where it would be one tag too many, or where the
     metadata has a key of that name.
     """
+    own = OWN_ID, message.stamp().id
+    if message.category is None and not message.metadata:
+        return (own,)
     found = _said(message)
     if len(found) < MOST and OWN_ID not in message.metadata:
-        found.append((OWN_ID, message.stamp().id))
+        found.append(own)
     return tuple(found)
 
 

@@ -61,51 +61,106 @@ class Keys:
         return told.isascii() and told.isprintable() and " " not in told
 
 
-def sign(
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | tuple[bytes, ...],
-    *,
-    keys: Keys,
-    region: str,
-    now: datetime,
-    service: str = "ses",
-    method: str = "POST",
-) -> dict[str, str]:
-    """Give the headers that make this request a signed one.
+class Signer:
+    """Signs requests of one kind, which differ in their bodies and in little else.
 
     Args:
-        url: Where it goes; without a query.
+        url: Where they go; without a query.
         headers: Headers to put under the signature, besides those that are added.
-        body: The exact bytes of the body, in pieces if it is large.
-        keys: What to sign with.
         region: The region the endpoint belongs to.
-        now: The time, in UTC; the server accepts about five minutes either way.
         service: The signing name of the service.
-        method: The request's method.
-
-    Returns:
-        ``headers`` with ``Host``, ``X-Amz-Date``, ``Authorization`` and, for temporary
-        credentials, ``X-Amz-Security-Token``.
+        method: The requests' method.
     """
-    given = tuple(headers.items())
-    form = _form(
-        method, url, given, keys, region, service, _stamp(int(now.timestamp()))
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        region: str,
+        service: str = "ses",
+        method: str = "POST",
+    ) -> None:
+        self.url = url
+        self._headers = headers
+        self._region = region
+        self._service = service
+        self._method = method
+        self._form: _Form | None = None
+
+    def sign(
+        self, body: bytes | tuple[bytes, ...], keys: Keys, second: int
+    ) -> dict[str, str]:
+        """Give the headers that make a request a signed one.
+
+        Args:
+            body: The exact bytes of its body, in pieces if it is large.
+            keys: What to sign with.
+            second: The time, in whole seconds since 1970; the server accepts about five
+                minutes either way.
+
+        Returns:
+            The headers with ``Host``, ``X-Amz-Date``, ``Authorization`` and, for
+            temporary credentials, ``X-Amz-Security-Token``.
+        """
+        form = self._form
+        # A busy sender signs hundreds of times in a second, most often with one object.
+        same = form is not None and (form.keys is keys or form.keys == keys)
+        if form is None or not same or form.second != second:
+            form = self._form = self._begun(keys, second)
+        if isinstance(body, bytes):
+            digest = sha256(body)
+        else:
+            digest = sha256()
+            for piece in body:
+                digest.update(piece)
+        canonical = form.canonical.copy()
+        canonical.update(digest.hexdigest().encode())
+        inner = form.inner.copy()
+        inner.update(canonical.hexdigest().encode())
+        outer = form.outer.copy()
+        outer.update(inner.digest())
+        signed = form.authorization + outer.hexdigest()
+        return {**form.headers, "Authorization": signed}
+
+    def _begun(self, keys: Keys, second: int) -> _Form:
+        host, path = _target(self.url)
+        stamp = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
+        signed = {"Host": host, **self._headers, "X-Amz-Date": stamp}
+        if keys.token:
+            signed["X-Amz-Security-Token"] = keys.token
+        lines = sorted(
+            (name.lower(), " ".join(v.split())) for name, v in signed.items()
+        )
+        names = ";".join(name for name, _ in lines)
+        block = "".join(f"{name}:{value}\n" for name, value in lines)
+        scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
+        key = _signing_key(keys.secret_key, stamp[:8], self._region, self._service)
+        inner, outer = _begun_hmac(key)
+        inner.update(f"{_ALGORITHM}\n{stamp}\n{scope}\n".encode())
+        return _Form(
+            second=second,
+            keys=keys,
+            headers=signed,
+            canonical=sha256(f"{self._method}\n{path}\n\n{block}\n{names}\n".encode()),
+            inner=inner,
+            outer=outer,
+            authorization=f"{_ALGORITHM} Credential={keys.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature=",
+        )
+
+
+def _begun_hmac(key: bytes) -> tuple[Hash, Hash]:
+    """Begin both hashes of an HMAC (RFC 2104 section 2), to be copied and gone on with.
+
+    ``hmac.digest`` would look for its algorithm anew each time, which takes longer.
+    """
+    key = key.ljust(_BLOCK, b"\0")
+    inner, outer = (
+        bytes(each ^ 0x36 for each in key),
+        bytes(each ^ 0x5C for each in key),
     )
-    digest = sha256()
-    for piece in (body,) if isinstance(body, bytes) else body:
-        digest.update(piece)
-    canonical = _hash(form.canonical, digest.hexdigest().encode())
-    inner = _hash(form.inner, canonical.hexdigest().encode())
-    signature = _hash(form.outer, inner.digest()).hexdigest()
-    return {**form.headers, "Authorization": form.authorization + signature}
-
-
-def _hash(begun: Hash, data: bytes) -> Hash:
-    """Go on with a hash that others go on with too."""
-    hashed = begun.copy()
-    hashed.update(data)
-    return hashed
+    return sha256(inner), sha256(outer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +168,8 @@ class _Form:
     """All of a signature that does not depend on the body; it serves for one second.
 
     Attributes:
+        second: Which one it is.
+        keys: What is signed with.
         headers: The headers under the signature.
         canonical: The hash of the canonical request, up to the body's.
         inner: The inner hash of the signature, up to that of the canonical request.
@@ -120,51 +177,13 @@ class _Form:
         authorization: The header's value up to the signature.
     """
 
+    second: int
+    keys: Keys
     headers: Mapping[str, str] = field(repr=False)
     canonical: Hash
     inner: Hash
     outer: Hash
     authorization: str = field(repr=False)
-
-
-# A busy sender signs hundreds of times in a second; a few serve several accounts.
-@lru_cache(maxsize=8)
-def _form(
-    method: str,
-    url: str,
-    headers: tuple[tuple[str, str], ...],
-    keys: Keys,
-    region: str,
-    service: str,
-    stamp: str,
-) -> _Form:
-    host, path = _target(url)
-    signed = {"Host": host, **dict(headers), "X-Amz-Date": stamp}
-    if keys.token:
-        signed["X-Amz-Security-Token"] = keys.token
-    lines = sorted((name.lower(), " ".join(v.split())) for name, v in signed.items())
-    names = ";".join(name for name, _ in lines)
-    block = "".join(f"{name}:{value}\n" for name, value in lines)
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    # hmac.digest would look for its algorithm anew each time, which takes longer than
-    # both hashes (RFC 2104 section 2) begun here and gone on with.
-    key = _signing_key(keys.secret_key, stamp[:8], region, service).ljust(_BLOCK, b"\0")
-    return _Form(
-        headers=signed,
-        canonical=sha256(f"{method}\n{path}\n\n{block}\n{names}\n".encode()),
-        inner=_hash(
-            sha256(bytes(each ^ 0x36 for each in key)),
-            f"{_ALGORITHM}\n{stamp}\n{scope}\n".encode(),
-        ),
-        outer=sha256(bytes(each ^ 0x5C for each in key)),
-        authorization=f"{_ALGORITHM} Credential={keys.access_key}/{scope}, "
-        f"SignedHeaders={names}, Signature=",
-    )
-
-
-@lru_cache(maxsize=8)
-def _stamp(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 # A key serves a whole day and region; a few cover rotation and several accounts.

@@ -12,7 +12,8 @@ from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbalance import Attachment, Envelope, Message, mime
+from mailbalance import Attachment, Envelope, Message, MessageError, mime
+from mailbalance.backends import _ses_limits
 from mailbalance.backends._json import whole
 from mailbalance.backends._ses_limits import LIMITS, reason_against
 from mailbalance.backends._ses_request import request_body, why_raw
@@ -301,3 +302,39 @@ def test_what_ses_can_carry_is_not_refused(changes):
     given = message(**changes)
 
     assert reason_against(given, Envelope.of(given)) is None
+
+
+def odd():
+    """Fields that SES may have a reason against, each as often fine."""
+    addresses = st.sampled_from(["b@x.com", "jörg@x.com", '"q q"@x.com'])
+    fields = {
+        "from_": addresses,
+        "to": st.lists(addresses, max_size=2),
+        "cc": st.lists(addresses, max_size=1),
+        "bcc": st.lists(addresses, max_size=1),
+        "reply_to": st.lists(addresses, max_size=1),
+        "category": st.sampled_from(["c", "ö" * 99]),
+        "metadata": st.sampled_from([{"a": "b"}, {"a": "ö" * 99}]),
+        "headers": st.sampled_from([{"X-A": "b"}, {"X-A": "b" * 996}]),
+        "text": st.sampled_from(["t", "t" * LIMITS.size]),
+        "ses": st.sampled_from(
+            [{"template_name": "t"}, {"template_arn": "t"}, {"endpoint_id": "e"}]
+        ),
+        "mailtrap": st.just({"template_uuid": "u"}),
+    }
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+@given(odd(), st.booleans())
+def test_what_looks_usual_has_no_reason_against_it(changes, to_some):
+    try:
+        given = message(**changes)
+    except MessageError:
+        return
+    envelope = Envelope.of(given)
+    if to_some:
+        envelope = envelope.only(f"{n}@x.com" for n in range(51))
+
+    reason = next(_ses_limits._reasons(given, envelope), None)
+
+    assert reason_against(given, envelope) == reason

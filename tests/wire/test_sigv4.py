@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 from botocore.auth import SigV4Auth
@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbalance.wire.sigv4 import Keys, sign
+from mailbalance.wire.sigv4 import Keys, Signer
 
 _word = st.text("abcXYZ019-_", min_size=1, max_size=12)
 _segment = st.text("abc XYZ019-_.~%+=:@$", max_size=8)
@@ -41,6 +41,11 @@ _keys = st.builds(
 )
 
 
+def _ours(url, headers, body, keys, region, now, method="POST"):
+    signer = Signer(url, headers, region=region, method=method)
+    return signer.sign(body, keys, int(now.replace(tzinfo=UTC).timestamp()))
+
+
 def _botocores(url, headers, body, keys, region, now, method="POST"):
     request = AWSRequest(method, url, headers, body)
     credentials = Credentials(keys.access_key, keys.secret_key, keys.token)
@@ -62,7 +67,7 @@ def test_every_header_is_what_botocore_writes(
 ):
     headers = {"Content-Type": content_type}
 
-    ours = sign(url, headers, body, keys=keys, region=region, now=now)
+    ours = _ours(url, headers, body, keys, region, now)
 
     theirs = _botocores(url, headers, body, keys, region, now)
     assert {name: ours[name] for name in theirs} == theirs
@@ -71,21 +76,44 @@ def test_every_header_is_what_botocore_writes(
 
 @given(url=_urls, keys=_keys, region=_word, now=_times)
 def test_a_get_without_a_body_is_signed_as_botocore_signs_it(url, keys, region, now):
-    ours = sign(url, {}, b"", method="GET", keys=keys, region=region, now=now)
+    ours = _ours(url, {}, b"", keys, region, now, "GET")
 
     theirs = _botocores(url, {}, b"", keys, region, now, "GET")
     assert {name: ours[name] for name in theirs} == theirs
     assert set(ours) - set(theirs) == {"Host"}
 
 
+URL = "https://email.eu-west-1.amazonaws.com/v2/email/outbound-emails"
+NOW = datetime(2026, 11, 23, 4, tzinfo=UTC)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=9), _keys, st.integers(0, 2)), max_size=9))
+def test_what_is_kept_of_a_second_serves_no_other_time_or_keys(requests):
+    signer = Signer(URL, {}, region="eu-west-1")
+
+    for body, keys, later in requests * 2:
+        ours = signer.sign(body, keys, int(NOW.timestamp()) + later)
+        assert ours == _ours(
+            URL, {}, body, keys, "eu-west-1", NOW + timedelta(seconds=later)
+        )
+
+
+def test_a_body_in_pieces_is_signed_as_one():
+    whole, pieces = b"abc" * 5000, (b"abc" * 4000, b"", b"abc" * 1000)
+    signer, keys = Signer(URL, {}, region="eu-west-1"), Keys("AK", "secret")
+
+    assert signer.sign(pieces, keys, 1) == signer.sign(whole, keys, 1)
+    assert signer.sign(pieces[:2], keys, 1) != signer.sign(whole, keys, 1)
+
+
 def test_the_key_of_a_day_is_derived_once():
     from mailbalance.wire import sigv4
 
     sigv4._signing_key.cache_clear()
-    keys, now = Keys("AK", "secret"), datetime(2026, 11, 23, tzinfo=UTC)
+    keys, second = Keys("AK", "secret"), int(NOW.timestamp())
 
     for body in (b"a", b"b", b"c"):
-        sign("https://x/y", {}, body, keys=keys, region="eu-west-1", now=now)
+        Signer("https://x/y", {}, region="eu-west-1").sign(body, keys, second)
 
     assert sigv4._signing_key.cache_info().misses == 1
 
