@@ -156,11 +156,17 @@ def _is_ours(trace: TracebackType) -> bool:
     return name.partition(".")[0] == __package__
 
 
-class frameless:  # noqa: N801 - reads as the context manager it is
-    """Whatever is raised inside leaves without the frames of other libraries.
+def without_foreign_frames(error: BaseException) -> None:
+    """Take the frames of other libraries off an error and off everything that led to it.
 
     Theirs hold what is sent, and so do ours that they call; those above stay.
     """
+    for each in _led_to(error):
+        each.__traceback__ = _until_foreign(each.__traceback__)
+
+
+class frameless:  # noqa: N801 - reads as the context manager it is
+    """Whatever is raised inside leaves without the frames of other libraries."""
 
     __slots__ = ()
 
@@ -169,8 +175,7 @@ class frameless:  # noqa: N801 - reads as the context manager it is
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None:
-            for each in _led_to(error):
-                each.__traceback__ = _until_foreign(each.__traceback__)
+            without_foreign_frames(error)
 
 
 def hushed(act: Callable[P, R]) -> Callable[P, R]:

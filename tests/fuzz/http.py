@@ -21,7 +21,7 @@ def _read(pieces: list[bytes]) -> tuple[Any, ...]:
         for piece in filter(None, pieces):
             reader.feed(piece)
         if not reader.done:
-            reader.end()
+            reader.feed(b"")
     except BrokenError:
         return ("broken",)
     reply = reader.reply

@@ -203,8 +203,11 @@ class Exchange:
         self.heads += (self.latest[1 - len(_HEAD) :] + data).count(_HEAD)
         self.latest = data
 
-    def commit(self) -> None:
+    def commit(self) -> float:
         """Pass the commit point: the call that hands over the last byte comes next.
+
+        Returns:
+            Seconds left for the whole exchange.
 
         Raises:
             TransientError: When too little time is left for a reply, or the caller does
@@ -212,12 +215,14 @@ class Exchange:
         """
         if self.abandoned:
             raise self._stopped("cancelled before the request was sent", "cancelled")
-        if self.left() <= 0:
+        left = self._end - self._clock()
+        if left <= (0.0 if self.committed else self._reserve):
             raise self._stopped("not enough time left to commit safely", "deadline")
         self.phase = "request"
         self.committed = True
         self.received = None if self.received is None else 0
         self.heads, self.latest = 0, b""
+        return left
 
     def _stopped(self, why: str, code: str) -> TransientError:
         return TransientError(

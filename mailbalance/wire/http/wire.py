@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.later import Later
-from mailbalance.secret import frameless, hidden, shown
+from mailbalance.secret import hidden, shown, without_foreign_frames
 from mailbalance.wire.http import clients, faults, pooled
 from mailbalance.wire.http.direct import DirectRoads
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
@@ -77,9 +77,10 @@ class HttpWire:
         self._connections = connections
         self._engine = engine or ENGINE
         self._direct = DirectRoads(ca, connections)
-        self._trusting = False
         self._pools = Pools(ca, connections)
         self._proxies: dict[str, str | None] = {}
+        #: URLs that are known to be asked for directly.
+        self._straight: set[str] = set()
 
     def post(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
         """Send a request and wait for its reply.
@@ -151,12 +152,10 @@ class HttpWire:
     def _tries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         while True:
             try:
-                with frameless():
-                    return self._once(request, exchange)
-            except DeliveryError:
-                raise
-            except Exception as error:
-                if not faults.is_of_the_way(error):
+                return self._once(request, exchange)
+            except BaseException as error:
+                without_foreign_frames(error)
+                if isinstance(error, DeliveryError) or not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
                     raise faults.translate(error, exchange) from shown(error)
@@ -174,12 +173,10 @@ class HttpWire:
     async def _attempts(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
         while True:
             try:
-                with frameless():
-                    return await self._aonce(request, exchange)
-            except DeliveryError:
-                raise
-            except Exception as error:
-                if not faults.is_of_the_way(error):
+                return await self._aonce(request, exchange)
+            except BaseException as error:
+                without_foreign_frames(error)
+                if isinstance(error, DeliveryError) or not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
                     raise faults.translate(error, exchange) from shown(error)
@@ -189,7 +186,7 @@ class HttpWire:
         if self._client is not None:
             return clients.post(self._client, request, exchange)
         exchange.connections = self._connections
-        if self._goes_directly(request, exchange):
+        if request.url in self._straight or self._goes_directly(request.url, exchange):
             return self._direct.carry(request, exchange)
         with self._trusted(exchange):
             pool = self._pools.sync(self._proxy(request.url))
@@ -199,24 +196,24 @@ class HttpWire:
         if self._async_client is not None:
             return await clients.apost(self._async_client, request, exchange)
         exchange.connections = self._connections
-        if self._goes_directly(request, exchange):
+        if request.url in self._straight or self._goes_directly(request.url, exchange):
             return await self._direct.acarry(request, exchange)
         with self._trusted(exchange):
             pool = await self._pools.running(self._proxy(request.url))
         return await pooled.apost(pool, request, exchange)
 
-    def _goes_directly(self, request: HttpRequest, exchange: Exchange) -> bool:
-        """Say whether our own exchange can be used: no proxy is to be asked.
+    def _goes_directly(self, url: str, exchange: Exchange) -> bool:
+        """Find out whether our own exchange can be used: no proxy is to be asked.
 
         Raises:
             UnavailableError: When the file of trusted certificates cannot be read.
         """
-        if self._engine != "direct" or self._proxy(request.url) is not None:
+        if self._engine != "direct" or self._proxy(url) is not None:
             return False
-        if not self._trusting and request.url.startswith("https:"):
+        if url.startswith("https:"):
             with self._trusted(exchange):
                 client_context(self._ca)
-            self._trusting = True
+        self._straight.add(url)
         return True
 
     def _proxy(self, url: str) -> str | None:

@@ -34,6 +34,13 @@ class Slots:
         """How many have a turn now."""
         return self._count - self._free
 
+    def take(self) -> bool:
+        """Take a turn if one is free now; tell whether it was."""
+        with self._lock:
+            free = self._free > 0
+            self._free -= free
+            return free
+
     def acquire(self, timeout: float) -> bool:
         """Wait for a turn at most ``timeout`` seconds; tell whether it came."""
         with self._lock:

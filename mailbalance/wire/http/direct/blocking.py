@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mailbalance.secret import bare
-from mailbalance.wire.http.direct.steps import Read, Write
+from mailbalance.wire.http.direct.steps import Finish, Read, Write
 from mailbalance.wire.http.exchange import HttpResponse
 
 if TYPE_CHECKING:
@@ -78,11 +78,14 @@ class SocketLine:
         Raises:
             OSError: When that failed, or took too long.
         """
-        rest = [memoryview(b"".join(pieces))] if self._tls else list(pieces)
+        # In one piece: TLS needs it, and so few bytes are joined sooner than listed.
+        rest = [pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))]
+        if self._send(rest) and not rest:
+            return
         ends = time.monotonic() + limit
         while rest:
-            if not self._send(rest):
-                self._wait(ends, _OUT)
+            self._wait(ends, _OUT)
+            self._send(rest)
 
     def read(self, limit: float) -> bytes:
         """Wait for some bytes; ``b""`` when the server closed.
@@ -102,6 +105,8 @@ class SocketLine:
     @property
     def quiet(self) -> bool:
         """Whether it is open and nothing has come that nobody asked for."""
+        if not self._poll.poll(0):
+            return True
         try:
             return self._glance() is None
         except OSError:
@@ -195,17 +200,18 @@ def pump(line: SocketLine, dialogue: Dialogue) -> HttpResponse:
     """
     steps = dialogue.run()
     step: Step = next(steps)
-    while not isinstance(step, HttpResponse):
+    while True:
         answer = None
         try:
-            if isinstance(step, Read):
-                answer = line.read(step.limit)
-            elif isinstance(step, Write):
-                answer = line.write(step.pieces, step.limit)
-            else:
-                line.finish(step.pieces, step.limit)
+            if type(step) is Finish:
+                line.finish(*step)
+            elif type(step) is Read:
+                answer = line.read(step)
+            elif type(step) is HttpResponse:
+                return step
+            elif type(step) is Write:
+                answer = line.write(*step)
         except OSError as error:
             step = steps.throw(bare(error))
         else:
             step = steps.send(answer)
-    return step

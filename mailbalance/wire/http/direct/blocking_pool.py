@@ -51,12 +51,13 @@ class BlockingPool:
         """
         out, origin = outgoing(request), target(request.url)[0]
         door = self._own_state().door(origin, self._connections)
-        if not door.slots.acquire(max(0.0, exchange.left())):
+        slots = door.slots
+        if not (slots.take() or slots.acquire(max(0.0, exchange.left()))):
             raise crowded(exchange)
         try:
             return self._carry(door, out, exchange)
         finally:
-            door.slots.release()
+            slots.release()
 
     def close(self) -> None:
         """Close the idle connections; a busy one goes when its reply is there."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mailbalance.wire.http.direct.outgoing import Outgoing
     from mailbalance.wire.http.direct.steps import Step, Steps
-    from mailbalance.wire.http.exchange import Exchange
+    from mailbalance.wire.http.exchange import Exchange, HttpResponse
 
 #: Longest wait for a reply that a server may have sent before it cut us off.
 EARLY_REPLY = 1.0
@@ -63,24 +63,24 @@ class Dialogue:
         Raises:
             DeliveryError: When the request was not sent, or its outcome is unknown.
         """
-        exchange = self._exchange
-        exchange.phase = "request"
-        exchange.received = 0
+        exchange, reader = self._exchange, self._reader
+        exchange.phase, exchange.received = "request", 0
         try:
-            early = yield from self._request()
-            if early is None:
-                exchange.phase = "reply"
-            yield from self._reply(early)
+            said = early = yield from self._request()
+            while not reader.done:
+                try:
+                    if said is None:
+                        said = yield Read(exchange.left_in_all())
+                except OSError as error:
+                    reader.break_off(error)
+                else:
+                    exchange.saw(said or b"")
+                    reader.feed(said or b"")
+                    said = None
         except BrokenError as error:
             self.stale = faults.is_stale(error, exchange)
             raise faults.translate(error, exchange) from error.__cause__
-        reply = self._reader.reply
-        assert reply is not None  # noqa: S101 - a reply that is done has a head
-        if early is not None and 200 <= reply.status < 300:
-            reply.fault = "came before the request was sent"
-        response = reply.settled(exchange)
-        self.keep = early is None and self._reader.clean
-        yield response
+        yield self._settled(early)
 
     def _request(self) -> Generator[Step, bytes | None, bytes | None]:
         """Write the request; give what the server said before it was written in full."""
@@ -88,33 +88,25 @@ class Dialogue:
         exchange = self._exchange
         try:
             if before:
-                early = yield Write(before, exchange.left())
+                early = yield Write((before, exchange.left()))
                 if early is not None:
                     return (yield from self._interrupted(early))
-            exchange.commit()
-            yield Finish(last, exchange.left_in_all())
+            yield Finish((last, exchange.commit()))
         except OSError as error:
             exchange.cut = exchange.committed
             return (yield from self._last_words(error))
+        exchange.phase = "reply"
         return None
 
-    def _reply(self, said: bytes | None) -> Steps:
-        """Read the reply, beginning with what has come already."""
-        reader, exchange = self._reader, self._exchange
-        try:
-            while not reader.done:
-                if said is None:
-                    said = yield Read(exchange.left_in_all())
-                exchange.saw(said or b"")
-                if said:
-                    reader.feed(said)
-                else:
-                    reader.end()
-                said = None
-        except OSError as error:
-            if reader.reply is None:
-                raise broken(error, "Read") from error
-            reader.break_off(type(error).__name__)
+    def _settled(self, early: bytes | None) -> HttpResponse:
+        """Give the reply; ``early`` is what came of it before the request was sent."""
+        reply = self._reader.reply
+        assert reply is not None  # noqa: S101 - a reply that is done has a head
+        if early is not None and 200 <= reply.status < 300:
+            reply.fault = "came before the request was sent"
+        response = reply.settled(self._exchange)
+        self.keep = early is None and self._reader.clean
+        return response
 
     def _interrupted(self, early: bytes) -> Generator[Step, bytes | None, bytes]:
         """Judge what came before the commit point: only a refusal is an answer to us.

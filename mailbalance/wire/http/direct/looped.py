@@ -20,7 +20,7 @@ from mailbalance.secret import bare
 from mailbalance.wire.alarm import Alarm
 from mailbalance.wire.http.direct.bio import Tls
 from mailbalance.wire.http.direct.blocking import LINGER_NONE
-from mailbalance.wire.http.direct.steps import Read, Write
+from mailbalance.wire.http.direct.steps import Finish, Read, Write
 from mailbalance.wire.http.exchange import HttpResponse
 from mailbalance.wire.lending import LendingProtocol
 
@@ -279,17 +279,18 @@ async def pump(
     """
     steps = dialogue.run()
     step: Step = next(steps)
-    while not isinstance(step, HttpResponse):
+    while True:
         answer = None
         try:
-            if isinstance(step, Read):
-                answer = await line.read(step.limit, exchange)
-            elif isinstance(step, Write):
-                answer = await line.write(step.pieces, step.limit)
-            else:
+            if type(step) is Finish:
                 line.finish(step.pieces)
+            elif type(step) is Read:
+                answer = await line.read(step, exchange)
+            elif type(step) is HttpResponse:
+                return step
+            elif type(step) is Write:
+                answer = await line.write(*step)
         except OSError as error:
             step = steps.throw(bare(error))
         else:
             step = steps.send(answer)
-    return step

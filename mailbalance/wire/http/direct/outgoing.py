@@ -7,7 +7,7 @@ any copy of a large body.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from mailbalance.secret import Secret
@@ -33,16 +33,9 @@ class Origin(NamedTuple):
     port: int
 
 
-class Outgoing(NamedTuple):
-    """A request, ready to be written.
-
-    Attributes:
-        before: What is handed over first; empty for a short request.
-        last: The end of it, at most ``LAST_BLOCK`` bytes.
-    """
-
-    before: Pieces
-    last: Pieces
+#: A request, ready to be written: what is handed over first, if anything, and the end of
+#: it, at most ``LAST_BLOCK`` bytes.
+Outgoing: TypeAlias = "tuple[Pieces, Pieces]"
 
 
 @lru_cache(maxsize=64)
@@ -67,22 +60,18 @@ def outgoing(request: HttpRequest) -> Outgoing:
     Raises:
         ValueError: When a header holds a line end, or what HTTP cannot carry.
     """
-    pieces = [memoryview(piece) for piece in request.pieces]
-    return cut((memoryview(_head(request)), *pieces))
-
-
-def _head(request: HttpRequest) -> bytes:
     headers = framed(request, host=True)
-    said = Secret("".join([*headers, *headers.values()]))
-    if "\n" in said or "\r" in said or "\0" in said:
-        raise ValueError("a header of the request holds a line end")
     asked = target(request.url)[1]
-    head = Secret(
-        f"{request.method} {asked} HTTP/1.1\r\n"
-        + "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
-        + "\r\n"
-    )
-    return head.encode("latin-1")
+    fields = Secret("\r\n".join(map(": ".join, headers.items())))
+    head = Secret(f"{request.method} {asked} HTTP/1.1\r\n{fields}\r\n\r\n")
+    lines = len(headers) + 2
+    if head.count("\n") != lines or head.count("\r") != lines or "\0" in head:
+        raise ValueError("a header of the request holds a line end")
+    body = request.body
+    if isinstance(body, bytes) and len(body) <= LAST_BLOCK:
+        return cut((memoryview(head.encode("latin-1") + body),))
+    views = [memoryview(piece) for piece in request.pieces]
+    return cut((memoryview(head.encode("latin-1")), *views))
 
 
 def cut(pieces: Pieces, size: int = LAST_BLOCK) -> Outgoing:
@@ -92,10 +81,8 @@ def cut(pieces: Pieces, size: int = LAST_BLOCK) -> Outgoing:
         at -= 1
         size -= length
     if not at:
-        return Outgoing((), pieces)
+        return (), pieces
     if not size:
-        return Outgoing(pieces[:at], pieces[at:])
+        return pieces[:at], pieces[at:]
     straddling = pieces[at - 1]
-    return Outgoing(
-        (*pieces[: at - 1], straddling[:-size]), (straddling[-size:], *pieces[at:])
-    )
+    return (*pieces[: at - 1], straddling[:-size]), (straddling[-size:], *pieces[at:])

@@ -13,14 +13,11 @@ from typing import Any
 
 import httptools
 
-from mailbalance.wire.http.direct.steps import BrokenError
+from mailbalance.wire.http.direct.steps import BrokenError, broken
 from mailbalance.wire.http.reply import Reply
 
 #: Bytes of a reply's head, those of interim replies before it included.
 HEAD_LIMIT = 64 * 1024
-
-#: What a status line has besides its reason, and every header besides name and value.
-_STATUS_LINE, _HEADER = len(b"HTTP/1.1 200 \r\n"), len(b": \r\n")
 
 _NO_HTTP = "RemoteProtocolError"
 
@@ -40,21 +37,25 @@ class ReplyReader:
         self.done = False
         self.clean = False
         self._headers: dict[str, str] = {}
-        self._head = 0  # bytes of heads that were parsed
-        self._fed = 0
+        self._room = HEAD_LIMIT
         # Parser and reader hold each other until the reply is done.
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Take some bytes.
+        """Take some bytes; ``b""`` when the server closed the connection.
 
         Raises:
             BrokenError: When they are no HTTP, and no head has come yet.
         """
+        if not data:
+            self._end()
+            return
+        if self.reply is None and len(data) > self._room:
+            data = self._after_head(data)
         if self._parser is None:
             self.clean = False
             return
-        self._fed += len(data)
+        self._room -= len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -63,28 +64,27 @@ class ReplyReader:
             ) from None  # a signal's handler raised it, not we
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._garbled(error)
-        if self.reply is None and max(self._head, self._fed) > HEAD_LIMIT:
-            raise BrokenError(f"its head is longer than {HEAD_LIMIT} bytes", _NO_HTTP)
         if self.done:
             self._parser = None
 
-    def end(self) -> None:
-        """Take note that the server closed the connection.
+    def _after_head(self, data: bytes) -> bytes:
+        """Take as much as may still belong to the head, and give the rest."""
+        first, rest = data[: self._room], data[self._room :]
+        if first:
+            self.feed(first)
+        if self.reply is None:
+            raise BrokenError(f"its head is longer than {HEAD_LIMIT} bytes", _NO_HTTP)
+        return rest
+
+    def break_off(self, error: Exception) -> None:
+        """Take note that no more will come.
 
         Raises:
             BrokenError: When no head has come.
         """
         if self.reply is None:
-            raise BrokenError("it closed the connection", _NO_HTTP)
-        if not self.done and not self._ends_by_closing(self.reply):
-            self.reply.fault = "broke off: the connection was closed"
-        self.done, self.clean, self._parser = True, False, None
-
-    def break_off(self, why: str) -> None:
-        """Take note that no more will come of a reply whose head has."""
-        if self.reply is not None and not self.done:
-            self.reply.fault = f"broke off: {why}"
-        self.done, self.clean, self._parser = True, False, None
+            raise broken(error, "Read") from error
+        self._break_off(type(error).__name__)
 
     # What httptools tells
 
@@ -93,13 +93,8 @@ class ReplyReader:
         if self.done:
             self.clean = False
 
-    def on_status(self, reason: bytes) -> None:
-        """Count the status line."""
-        self._head += len(reason) + _STATUS_LINE
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; the last of a name counts."""
-        self._head += len(name) + len(value) + _HEADER
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -107,7 +102,7 @@ class ReplyReader:
         if self.done or self._parser is None:
             return
         status = self._parser.get_status_code()
-        if status >= 200 and self._head <= HEAD_LIMIT:
+        if status >= 200:
             self.reply = Reply(status, self._headers)
         self._headers = {}
 
@@ -122,12 +117,24 @@ class ReplyReader:
             self.done = True
             self.clean = self._parser.should_keep_alive()
 
+    def _end(self) -> None:
+        if self.reply is None:
+            raise BrokenError("it closed the connection", _NO_HTTP)
+        if not self.done and not self._ends_by_closing(self.reply):
+            self.reply.fault = "broke off: the connection was closed"
+        self.done, self.clean, self._parser = True, False, None
+
     def _garbled(self, error: Exception) -> None:
         self.clean = False
         if self.reply is None:
             raise BrokenError(str(error) or type(error).__name__, _NO_HTTP) from error
         if not self.done:
-            self.break_off("it is not valid HTTP")
+            self._break_off("it is not valid HTTP")
+
+    def _break_off(self, why: str) -> None:
+        if self.reply is not None and not self.done:
+            self.reply.fault = f"broke off: {why}"
+        self.done, self.clean, self._parser = True, False, None
 
     @staticmethod
     def _ends_by_closing(reply: Reply) -> bool:

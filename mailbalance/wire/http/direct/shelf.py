@@ -55,10 +55,14 @@ class Shelf(Generic[L]):
             since, line = self._idle.pop()
             if now - since > KEEPALIVE:
                 line.close()
-            elif _quiet(line):
-                return line
-            else:
+                continue
+            try:
+                if line.quiet:
+                    return line
+            except BaseException:  # an interrupted look may have lost what it saw
                 line.abort()
+                raise
+            line.abort()
         return None
 
     def put(self, line: L, now: float) -> None:
@@ -72,15 +76,6 @@ class Shelf(Generic[L]):
         lines = [line for _, line in self._idle]
         self._idle.clear()
         return lines
-
-
-def _quiet(line: Line) -> bool:
-    """Look at a line; one whose look was interrupted may have lost what it saw."""
-    try:
-        return line.quiet
-    except BaseException:
-        line.abort()
-        raise
 
 
 def crowded(exchange: Exchange) -> DeliveryError:

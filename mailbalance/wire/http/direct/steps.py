@@ -6,7 +6,7 @@ pumping.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from mailbalance.wire.http.exchange import HttpResponse
 
@@ -18,31 +18,43 @@ if TYPE_CHECKING:
 Pieces: TypeAlias = "tuple[memoryview, ...]"
 
 
-class Write(NamedTuple):
-    """Hand these over in at most ``limit`` seconds, all but the request's end.
+class _HandOver(tuple["Pieces", float]):
+    """Pieces, and how many seconds that may take.
+
+    Like ``NamedTuple``, but made without a call of Python's: each message makes some.
+    """
+
+    __slots__ = ()
+
+    @property
+    def pieces(self) -> Pieces:
+        """What is to be handed over."""
+        return self[0]
+
+
+class Write(_HandOver):
+    """Hand these over in so many seconds at most, all but the request's end.
 
     Answered with ``None`` once the kernel has every byte, or, as soon as the server says
     anything, with that; ``b""`` when it closed.
     """
 
-    pieces: Pieces
-    limit: float
+    __slots__ = ()
 
 
-class Finish(NamedTuple):
+class Finish(_HandOver):
     """Hand over the end of the request, whatever the server says; answered with ``None``.
 
     This is the commit point of a request that sends mail.
     """
 
-    pieces: Pieces
-    limit: float
+    __slots__ = ()
 
 
-class Read(NamedTuple):
-    """Wait at most ``limit`` seconds for more of the reply; ``b""`` when it closed."""
+class Read(float):
+    """Wait at most so many seconds for more of the reply; ``b""`` when it closed."""
 
-    limit: float
+    __slots__ = ()
 
 
 Step: TypeAlias = Write | Finish | Read | HttpResponse
