@@ -21,6 +21,9 @@ _PLACE = token_hex(16)
 _PLACE_BYTES = _PLACE.encode()
 
 
+#: Characters of a text from which escaping it here is faster than encoding it.
+_LONG = 1024
+
 #: Bytes from which a piece of a body is not copied to be joined with others.
 _LARGE = 65536
 
@@ -44,6 +47,8 @@ class Base64(Ready):
 
 def text(value: str) -> str | Ready:
     """Give a text of a body in the form that is encoded fastest."""
+    if len(value) < _LONG or speed.orjson is not None:
+        return value
     escaped = speed.escaped(value)
     return value if escaped is None else Ready(escaped)
 

@@ -93,7 +93,8 @@ class SesCaller:
             DeliveryError: As the wire does, or as ``call.read`` judges.
         """
         end = time.monotonic() + timeout
-        door, keys = self.opened or self.door(), self._aws.keys()
+        door = self.opened or self.door()
+        keys = self._aws.given or self._aws.keys()
         hand_over = door.wire.get if call.method == "GET" else door.wire.post
         try:
             request = self.request(door, call, keys)
@@ -113,7 +114,9 @@ class SesCaller:
         if door is None:  # reads files, and botocore takes its time
             door = await asyncio.to_thread(self.door)
         hand_over = door.wire.aget if call.method == "GET" else door.wire.apost
-        keys = await self._aws.akeys(timeout=end - time.monotonic())
+        keys = self._aws.given
+        if keys is None:
+            keys = await self._aws.akeys(timeout=end - time.monotonic())
         try:
             request = self.request(door, call, keys)
             reply = await hand_over(request, timeout=end - time.monotonic())

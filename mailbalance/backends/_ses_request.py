@@ -151,10 +151,11 @@ def _written(name: str, email: str) -> str:
 def _simple(message: Message) -> dict[str, Any]:
     parts = {}
     if text := message.text:
-        parts["Text"] = _data(_json.text(text))
+        parts["Text"] = {"Data": _json.text(text), "Charset": "UTF-8"}
     if html := message.html:
-        parts["Html"] = _data(_json.text(html))
-    content: dict[str, Any] = {"Subject": _data(message.subject), "Body": parts}
+        parts["Html"] = {"Data": _json.text(html), "Charset": "UTF-8"}
+    subject = {"Data": message.subject, "Charset": "UTF-8"}
+    content: dict[str, Any] = {"Subject": subject, "Body": parts}
     if message.headers or message.attachments:
         content |= _extras(message)
     return content
@@ -248,7 +249,3 @@ def _overrides(ses: SesOptions) -> dict[str, Any]:
         if on is not None
     }
     return {"Tracking": tracking} if tracking else {}
-
-
-def _data(text: str | _json.Ready) -> dict[str, Any]:
-    return {"Data": text, "Charset": "UTF-8"}

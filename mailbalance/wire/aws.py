@@ -59,6 +59,9 @@ class AwsChain:
         profile: A profile of the AWS configuration files.
         environ: Replaces the environment of the process, whole; ``HOME`` in it says where
             the AWS configuration files are, and without it none are read.
+
+    Attributes:
+        given: The keys that the user gave, if any.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class AwsChain:
         self._backend = backend
         self._region = region
         self._endpoint = endpoint
-        self._given = keys
+        self.given = keys
         self._profile = profile
         self._environ = None if environ is None else hidden(environ)
         self._lock = ForkLock()
@@ -146,8 +149,8 @@ class AwsChain:
             UnavailableError: When there are none.
             TransientError: When the service that gives them does not answer.
         """
-        if self._given is not None:
-            return self._given
+        if self.given is not None:
+            return self.given
         with self._translated():
             known = self._known() or self._look_up()
             keys = known if isinstance(known, Keys) else _keys_of(known)
@@ -163,7 +166,7 @@ class AwsChain:
         Args:
             timeout: Seconds to wait for it.
         """
-        if self._given is not None or self._at_hand():
+        if self.given is not None or self._at_hand():
             return self.keys()
         try:
             async with asyncio.timeout(timeout):

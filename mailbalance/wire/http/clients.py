@@ -29,6 +29,8 @@ else:
 
 USER_AGENT = f"mailbalance/{__version__}"
 
+_STANDING = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+
 
 class Client(Protocol):
     """What is asked of ``httpx2.Client`` or ``httpx.Client``."""
@@ -124,12 +126,9 @@ def framed(request: HttpRequest, *, host: bool = False) -> dict[str, str]:
     they are small, and may not grow in unpacking. A GET has no body, and says so by
     having no length (RFC 9110 section 8.6).
     """
-    headers = {
-        "User-Agent": USER_AGENT,
-        "Accept-Encoding": "identity",
-        **request.headers,
-    }
-    length = request.length
+    headers = {**_STANDING, **request.headers}
+    body = request.body
+    length = len(body) if isinstance(body, bytes) else sum(map(len, body))
     if length or request.method != "GET":
         headers["Content-Length"] = str(length)
     if host and "Host" not in headers:

@@ -54,12 +54,6 @@ class HttpRequest:
         """The body in one piece."""
         return self.body if isinstance(self.body, bytes) else b"".join(self.body)
 
-    @property
-    def length(self) -> int:
-        """Bytes of the body."""
-        body = self.body
-        return len(body) if isinstance(body, bytes) else sum(map(len, body))
-
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:

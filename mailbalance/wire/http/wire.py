@@ -7,8 +7,8 @@ What must not: how bytes move (``sockets``, ``streams``), what a status code mea
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
@@ -23,7 +23,10 @@ from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+
+    Way: TypeAlias = Callable[[HttpRequest, Exchange], HttpResponse]
+    AsyncWay: TypeAlias = Callable[[HttpRequest, Exchange], Awaitable[HttpResponse]]
 else:
     asyncio = Later("asyncio", globals())
 
@@ -79,8 +82,8 @@ class HttpWire:
         self._direct = DirectRoads(ca, connections)
         self._pools = Pools(ca, connections)
         self._proxies: dict[str, str | None] = {}
-        #: URLs that are known to be asked for directly.
-        self._straight: set[str] = set()
+        self._ways: dict[str, Way] = {}
+        self._aways: dict[str, AsyncWay] = {}
 
     def post(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
         """Send a request and wait for its reply.
@@ -99,14 +102,18 @@ class HttpWire:
             request, Exchange(self._backend, _host(request.url), timeout)
         )
 
-    async def apost(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+    def apost(
+        self, request: HttpRequest, *, timeout: float
+    ) -> Coroutine[Any, Any, HttpResponse]:
         """Do as ``post`` does, without blocking the event loop.
 
         Cancelled before the commit point, it aborts the connection and ends. Cancelled
         after it, it goes on and gives the outcome: mail cannot be recalled.
         """
         exchange = Exchange(self._backend, _host(request.url), timeout)
-        return await self._atries(request, exchange)
+        if self._async_client is not None:
+            return self._uncancelled(request, exchange)
+        return self._atries(request, exchange)
 
     def get(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
         """Send a request that commits nothing, such as a GET, and wait for its reply.
@@ -122,10 +129,14 @@ class HttpWire:
         exchange = Exchange(self._backend, _host(request.url), timeout, harmless=True)
         return self._tries(request, exchange)
 
-    async def aget(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+    def aget(
+        self, request: HttpRequest, *, timeout: float
+    ) -> Coroutine[Any, Any, HttpResponse]:
         """Do as ``get`` does, without blocking; cancelled at any time, it ends."""
         exchange = Exchange(self._backend, _host(request.url), timeout, harmless=True)
-        return await self._atries(request, exchange)
+        if self._async_client is not None:
+            return self._uncancelled(request, exchange)
+        return self._atries(request, exchange)
 
     def occupancy(self) -> tuple[int, int] | None:
         """Give how many connections are in use and how many rest, as far as they are ours.
@@ -150,9 +161,11 @@ class HttpWire:
         await self._pools.aclose()
 
     def _tries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+        url = request.url
         while True:
             try:
-                return self._once(request, exchange)
+                carry = self._ways.get(url) or self._find_way(url)
+                return carry(request, exchange)
             except BaseException as error:
                 without_foreign_frames(error)
                 if isinstance(error, DeliveryError) or not faults.is_of_the_way(error):
@@ -162,18 +175,11 @@ class HttpWire:
                 exchange.restart()
 
     async def _atries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
-        if self._async_client is None:
-            return await self._attempts(request, exchange)
-        task = asyncio.create_task(self._attempts(request, exchange))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            return await _despite_cancelling(task, exchange)
-
-    async def _attempts(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+        url = request.url
         while True:
             try:
-                return await self._aonce(request, exchange)
+                carry = self._aways.get(url) or self._find_async_way(url)
+                return await carry(request, exchange)
             except BaseException as error:
                 without_foreign_frames(error)
                 if isinstance(error, DeliveryError) or not faults.is_of_the_way(error):
@@ -182,39 +188,65 @@ class HttpWire:
                     raise faults.translate(error, exchange) from shown(error)
                 exchange.restart()
 
-    def _once(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
-        if self._client is not None:
-            return clients.post(self._client, request, exchange)
-        exchange.connections = self._connections
-        if request.url in self._straight or self._goes_directly(request.url, exchange):
-            return self._direct.carry(request, exchange)
-        with self._trusted(exchange):
-            pool = self._pools.sync(self._proxy(request.url))
-        return pooled.post(pool, request, exchange)
+    async def _uncancelled(
+        self, request: HttpRequest, exchange: Exchange
+    ) -> HttpResponse:
+        """Send through a user's own client, which knows of no commit point."""
+        task = asyncio.create_task(self._atries(request, exchange))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            return await _despite_cancelling(task, exchange)
 
-    async def _aonce(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
-        if self._async_client is not None:
-            return await clients.apost(self._async_client, request, exchange)
-        exchange.connections = self._connections
-        if request.url in self._straight or self._goes_directly(request.url, exchange):
-            return await self._direct.acarry(request, exchange)
-        with self._trusted(exchange):
-            pool = await self._pools.running(self._proxy(request.url))
-        return await pooled.apost(pool, request, exchange)
-
-    def _goes_directly(self, url: str, exchange: Exchange) -> bool:
-        """Find out whether our own exchange can be used: no proxy is to be asked.
+    def _find_way(self, url: str) -> Way:
+        """Find out, once for each URL, who makes its exchanges.
 
         Raises:
-            UnavailableError: When the file of trusted certificates cannot be read.
+            UnavailableError: When the proxy or the file of trusted certificates cannot be
+                used.
         """
+        way: Way
+        if self._client is not None:
+            way = partial(clients.post, self._client)
+        elif self._goes_directly(url):
+            way = self._direct.threads().carry
+        else:
+            return self._pooled  # not kept: it holds this wire, which would hold it
+        self._ways[url] = way
+        return way
+
+    def _find_async_way(self, url: str) -> AsyncWay:
+        """Do as ``_find_way`` does."""
+        way: AsyncWay
+        if self._async_client is not None:
+            way = partial(clients.apost, self._async_client)
+        elif self._goes_directly(url):
+            way = self._direct.loops().carry
+        else:
+            return self._apooled
+        self._aways[url] = way
+        return way
+
+    def _goes_directly(self, url: str) -> bool:
+        """Say whether our own exchange can be used: no proxy is to be asked."""
         if self._engine != "direct" or self._proxy(url) is not None:
             return False
         if url.startswith("https:"):
-            with self._trusted(exchange):
+            with self._trusted():
                 client_context(self._ca)
-        self._straight.add(url)
         return True
+
+    def _pooled(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+        exchange.connections = self._connections
+        with self._trusted():
+            pool = self._pools.sync(self._proxy(request.url))
+        return pooled.post(pool, request, exchange)
+
+    async def _apooled(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
+        exchange.connections = self._connections
+        with self._trusted():
+            pool = await self._pools.running(self._proxy(request.url))
+        return await pooled.apost(pool, request, exchange)
 
     def _proxy(self, url: str) -> str | None:
         """Find the proxy once for each URL; there are very few.
@@ -230,7 +262,7 @@ class HttpWire:
         return self._proxies[url]
 
     @contextmanager
-    def _trusted(self, exchange: Exchange) -> Iterator[None]:
+    def _trusted(self) -> Iterator[None]:
         """Say clearly that the file of trusted certificates cannot be read."""
         try:
             yield
@@ -238,7 +270,7 @@ class HttpWire:
             raise UnavailableError(
                 "the file of trusted certificates (ca, AWS_CA_BUNDLE) cannot be read: "
                 f"{error.strerror or 'it holds none'}",
-                backend=exchange.backend,
+                backend=self._backend,
                 phase="connect",
                 code="ca",
             ) from error

@@ -33,6 +33,7 @@ _GATHER = 16
 #: close() with this linger discards what the kernel still holds and resets the connection.
 LINGER_NONE = struct.pack("ii", 1, 0)
 
+_FULL = (BlockingIOError, ssl.SSLWantWriteError)
 _AGAIN = (BlockingIOError, ssl.SSLWantReadError)
 _IN, _OUT = select.POLLIN, select.POLLOUT
 
@@ -67,7 +68,7 @@ class SocketLine:
         rest = list(pieces)
         while rest:
             if not self._send(rest):
-                self._wait(ends, _IN | _OUT)
+                self._wait(ends - time.monotonic(), _IN | _OUT)
                 if (said := self._glance()) is not None:
                     return said
         return self._glance()
@@ -79,12 +80,16 @@ class SocketLine:
             OSError: When that failed, or took too long.
         """
         # In one piece: TLS needs it, and so few bytes are joined sooner than listed.
-        rest = [pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))]
-        if self._send(rest) and not rest:
+        data = memoryview(b"".join(pieces))
+        try:
+            rest = [data[self.socket.send(data) :]]
+        except _FULL:
+            rest = [data]
+        if not rest[0]:
             return
         ends = time.monotonic() + limit
         while rest:
-            self._wait(ends, _OUT)
+            self._wait(ends - time.monotonic(), _OUT)
             self._send(rest)
 
     def read(self, limit: float) -> bytes:
@@ -96,11 +101,11 @@ class SocketLine:
         ends = time.monotonic() + limit
         while True:
             if self._tls is None or not self._tls.pending():
-                self._wait(ends, _IN)
+                self._wait(limit, _IN)
             try:
                 return self.socket.recv(_RECEIVE)
             except _AGAIN:
-                continue
+                limit = ends - time.monotonic()
 
     @property
     def quiet(self) -> bool:
@@ -126,7 +131,7 @@ class SocketLine:
         self.socket = self._tls = sock
         self._poll.register(sock, _IN)
         while wanted := _wanted(sock):
-            self._wait(ends, wanted)
+            self._wait(ends - time.monotonic(), wanted)
 
     def close(self) -> None:
         """Close it; nothing is on its way any more."""
@@ -148,7 +153,7 @@ class SocketLine:
                 sent = self.socket.send(rest[0])
             else:
                 sent = self.socket.sendmsg(rest[:_GATHER])
-        except (BlockingIOError, ssl.SSLWantWriteError):
+        except _FULL:
             return False
         while rest and sent >= len(rest[0]):
             sent -= len(rest.pop(0))
@@ -165,16 +170,15 @@ class SocketLine:
         except _AGAIN:
             return None  # TLS's own talk, such as a session ticket
 
-    def _wait(self, ends: float, events: int) -> None:
-        left = ends - time.monotonic()
-        if left <= 0:
+    def _wait(self, limit: float, events: int) -> None:
+        if limit <= 0:
             raise TimeoutError("the deadline has passed")
         if events == _IN:
-            ready = self._poll.poll(math.ceil(left * 1000))
+            ready = self._poll.poll(math.ceil(limit * 1000))
         else:
             self._poll.modify(self.socket, events)
             try:
-                ready = self._poll.poll(math.ceil(left * 1000))
+                ready = self._poll.poll(math.ceil(limit * 1000))
             finally:
                 self._poll.modify(self.socket, _IN)
         if not ready:

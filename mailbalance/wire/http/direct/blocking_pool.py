@@ -17,7 +17,7 @@ from mailbalance.fork_lock import ForkLock
 from mailbalance.wire.http import faults
 from mailbalance.wire.http.direct.blocking import SocketLine, pump
 from mailbalance.wire.http.direct.dialogue import Dialogue
-from mailbalance.wire.http.direct.outgoing import Origin, Outgoing, outgoing, target
+from mailbalance.wire.http.direct.outgoing import Origin, outgoing, target
 from mailbalance.wire.http.direct.shelf import Shelf, crowded
 from mailbalance.wire.http.direct.steps import broken
 from mailbalance.wire.reach import reach
@@ -50,12 +50,25 @@ class BlockingPool:
             ValueError: When the request is not valid HTTP.
         """
         out, origin = outgoing(request), target(request.url)[0]
-        door = self._own_state().door(origin, self._connections)
+        exchange.connections = self._connections
+        state = self._own_state()
+        door = state.doors.get(origin) or state.new_door(origin, self._connections)
         slots = door.slots
         if not (slots.take() or slots.acquire(max(0.0, exchange.left()))):
             raise crowded(exchange)
         try:
-            return self._carry(door, out, exchange)
+            with door.lock:
+                line = door.shelf.take(time.monotonic())
+            if line is not None:
+                dialogue = Dialogue(out, exchange)
+                try:
+                    return _run(door, line, dialogue)
+                except DeliveryError:
+                    if not dialogue.stale:
+                        raise
+                exchange.restart()
+            line = self._dial(door.origin, exchange)
+            return _run(door, line, Dialogue(out, exchange))
         finally:
             slots.release()
 
@@ -74,20 +87,6 @@ class BlockingPool:
         doors = list(self._own_state().doors.values())
         busy = sum(each.slots.taken for each in doors)
         return busy, sum(len(each.shelf) for each in doors)
-
-    def _carry(self, door: _Door, out: Outgoing, exchange: Exchange) -> HttpResponse:
-        with door.lock:
-            line = door.shelf.take(time.monotonic())
-        if line is not None:
-            dialogue = Dialogue(out, exchange)
-            try:
-                return _run(door, line, dialogue)
-            except DeliveryError:
-                if not dialogue.stale:
-                    raise
-            exchange.restart()
-        line = self._dial(door.origin, exchange)
-        return _run(door, line, Dialogue(out, exchange))
 
     def _dial(self, origin: Origin, exchange: Exchange) -> SocketLine:
         """Open a connection.
@@ -145,12 +144,9 @@ class _State:
         self.doors: dict[Origin, _Door] = {}
         self._lock = threading.Lock()
 
-    def door(self, origin: Origin, connections: int) -> _Door:
-        found = self.doors.get(origin)
-        if found is None:
-            with self._lock:
-                found = self.doors.setdefault(origin, _Door(origin, connections))
-        return found
+    def new_door(self, origin: Origin, connections: int) -> _Door:
+        with self._lock:
+            return self.doors.setdefault(origin, _Door(origin, connections))
 
 
 class _Door:

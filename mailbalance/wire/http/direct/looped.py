@@ -149,7 +149,8 @@ class TransportLine(LendingProtocol):
             for start in range(0, len(piece), _BLOCK):
                 self._hand_over(piece[start : start + _BLOCK])
                 while self._full and not (self._said or self._over):
-                    await self._wait(ends)
+                    if not await self._next(ends):
+                        raise TimeoutError("the deadline has passed")
                 if self._said or self._over:
                     return self._taken()
         # In the first round the loop learns what the socket has, in the second its
@@ -179,7 +180,8 @@ class TransportLine(LendingProtocol):
         ends = self._loop.time() + limit
         while not (self._said or self._over):
             try:
-                await self._wait(ends)
+                if not await self._next(ends):
+                    raise TimeoutError("the deadline has passed")
             except asyncio.CancelledError:
                 if exchange is None or not exchange.may_be_committed():
                     raise
@@ -243,18 +245,14 @@ class TransportLine(LendingProtocol):
             self._transport.resume_reading()
         return data
 
-    async def _wait(self, ends: float) -> None:
-        """Wait until something has happened on the line.
+    def _next(self, ends: float) -> asyncio.Future[bool]:
+        """Give what is to be awaited until something happens on the line.
 
-        Raises:
-            TimeoutError: When nothing has by then.
+        Its result says whether that was in time.
         """
-        if ends > self._loop.time():
-            self._alarm.set(ends)
-            self._waiter = self._loop.create_future()
-            if await self._waiter:
-                return
-        raise TimeoutError("the deadline has passed")
+        self._alarm.set(ends)
+        self._waiter = self._loop.create_future()
+        return self._waiter
 
 
 def _cut_off() -> bytes:

@@ -17,7 +17,8 @@ from mailbalance.errors import DeliveryError
 from mailbalance.wire.http import faults
 from mailbalance.wire.http.direct.dialogue import Dialogue
 from mailbalance.wire.http.direct.looped import TransportLine, pump
-from mailbalance.wire.http.direct.outgoing import Origin, Outgoing, outgoing, target
+from mailbalance.wire.http.direct.outgoing import Origin, outgoing, target
+from mailbalance.wire.http.direct.places import Places
 from mailbalance.wire.http.direct.shelf import Shelf, crowded
 from mailbalance.wire.http.direct.steps import broken
 from mailbalance.wire.loop_end import closing_at_the_end
@@ -49,14 +50,27 @@ class LoopedPool:
             ValueError: When the request is not valid HTTP.
         """
         out, origin = outgoing(request), target(request.url)[0]
+        exchange.connections = self._connections
         door = self._doors.get(origin)
         if door is None:
             door = self._doors[origin] = _Door(origin, self._connections)
-        await door.enter(exchange)
+        places = door.places
+        if not (places.take() or await places.wait(exchange.left())):
+            raise crowded(exchange)
         try:
-            return await self._carry(door, out, exchange)
+            line = door.shelf.take(time.monotonic())
+            if line is not None:
+                dialogue = Dialogue(out, exchange)
+                try:
+                    return await _run(door, line, dialogue, exchange)
+                except DeliveryError:
+                    if not dialogue.stale:
+                        raise
+                exchange.restart()
+            line = await self._dial(door.origin, exchange)
+            return await _run(door, line, Dialogue(out, exchange), exchange)
         finally:
-            door.leave()
+            places.leave()
 
     async def close(self) -> None:
         """Close the idle connections; a busy one goes when its reply is there."""
@@ -76,22 +90,8 @@ class LoopedPool:
     def occupancy(self) -> tuple[int, int]:
         """Give how many connections are in use, and how many rest."""
         doors = self._doors.values()
-        return sum(each.busy for each in doors), sum(len(each.shelf) for each in doors)
-
-    async def _carry(
-        self, door: _Door, out: Outgoing, exchange: Exchange
-    ) -> HttpResponse:
-        line = door.shelf.take(time.monotonic())
-        if line is not None:
-            dialogue = Dialogue(out, exchange)
-            try:
-                return await _run(door, line, dialogue, exchange)
-            except DeliveryError:
-                if not dialogue.stale:
-                    raise
-            exchange.restart()
-        line = await self._dial(door.origin, exchange)
-        return await _run(door, line, Dialogue(out, exchange), exchange)
+        busy = sum(each.places.taken for each in doors)
+        return busy, sum(len(each.shelf) for each in doors)
 
     async def _dial(self, origin: Origin, exchange: Exchange) -> TransportLine:
         """Open a connection.
@@ -134,31 +134,15 @@ async def _run(
 
 
 class _Door:
-    """The connections to one origin, and the queue before it: first come, first served."""
+    """The connections to one origin, and the places of those who use them."""
 
-    __slots__ = ("_places", "busy", "closed", "origin", "shelf")
+    __slots__ = ("closed", "origin", "places", "shelf")
 
     def __init__(self, origin: Origin, connections: int) -> None:
         self.origin = origin
-        self.busy = 0
         self.closed = False
         self.shelf: Shelf[TransportLine] = Shelf()
-        self._places = asyncio.Semaphore(connections)
-
-    async def enter(self, exchange: Exchange) -> None:
-        if self._places.locked():
-            try:
-                async with asyncio.timeout(exchange.left()):
-                    await self._places.acquire()
-            except TimeoutError:
-                raise crowded(exchange) from None
-        else:
-            await self._places.acquire()
-        self.busy += 1
-
-    def leave(self) -> None:
-        self.busy -= 1
-        self._places.release()
+        self.places = Places(connections)
 
 
 class LoopedPools:
@@ -175,19 +159,26 @@ class LoopedPools:
         self._lock = threading.Lock()
         self.pools: dict[asyncio.AbstractEventLoop, LoopedPool] = {}
 
-    async def here(self) -> LoopedPool:
-        """Give the running loop's pool."""
-        self._forget_the_parents()
-        loop = asyncio.get_running_loop()
-        pool = self.pools.get(loop)
+    def carry(
+        self, request: HttpRequest, exchange: Exchange
+    ) -> Awaitable[HttpResponse]:
+        """Make one exchange in the running loop's pool; see ``LoopedPool.carry``."""
+        pool = self.of(asyncio.get_running_loop())
         if pool is None:
-            pool = LoopedPool(self._ca, self._connections)
-            with self._lock:
-                self.pools[loop] = pool
-                for each in [known for known in self.pools if known.is_closed()]:
-                    self.pools.pop(each).forsake()
-            pool.keeper = await closing_at_the_end(_parting(self.pools, loop, pool))
-        return pool
+            return self._carry_first(request, exchange)
+        return pool.carry(request, exchange)
+
+    async def _carry_first(
+        self, request: HttpRequest, exchange: Exchange
+    ) -> HttpResponse:
+        """Make the running loop's pool, and an exchange in it."""
+        loop, pool = asyncio.get_running_loop(), LoopedPool(self._ca, self._connections)
+        with self._lock:
+            self.pools[loop] = pool
+            for each in [known for known in self.pools if known.is_closed()]:
+                self.pools.pop(each).forsake()
+        pool.keeper = await closing_at_the_end(_parting(self.pools, loop, pool))
+        return await pool.carry(request, exchange)
 
     async def close(self) -> None:
         """Close the running loop's pool, if it has one."""
@@ -197,15 +188,12 @@ class LoopedPools:
 
     def of(self, loop: asyncio.AbstractEventLoop) -> LoopedPool | None:
         """Give a loop's pool, if it has one."""
-        self._forget_the_parents()
-        return self.pools.get(loop)
-
-    def _forget_the_parents(self) -> None:
         if self._process != os.getpid():
             # The parent's transports must not even be closed here: that would reach into
             # its loop's epoll. They stay referenced, and end with this process.
             self._inherited.append(self.pools)
             self._begin()
+        return self.pools.get(loop)
 
 
 def _parting(

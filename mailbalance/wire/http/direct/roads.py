@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
     from mailbalance.wire.http.direct.blocking_pool import BlockingPool
     from mailbalance.wire.http.direct.looped_pool import LoopedPools
-    from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
 else:
     asyncio = Later("asyncio", globals())
 
 
 class DirectRoads:
-    """Makes exchanges over connections it keeps.
+    """Holds what makes exchanges over connections it keeps.
 
     Args:
         ca: Path of a PEM file to trust instead of the system's certificates.
@@ -36,23 +35,25 @@ class DirectRoads:
         self._blocking: BlockingPool | None = None
         self._looped: LoopedPools | None = None
 
-    def carry(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
-        """Make one exchange.
+    def threads(self) -> BlockingPool:
+        """Give what carries for threads."""
+        with IMPORTING:
+            from mailbalance.wire.http.direct.blocking_pool import BlockingPool
 
-        Raises:
-            DeliveryError: When the request was not sent, or its outcome is unknown.
-            ValueError: When it is not valid HTTP.
-        """
-        return (self._blocking or self._for_threads()).carry(request, exchange)
+        with self._making.held():
+            if self._blocking is None:
+                self._blocking = BlockingPool(self._ca, self._connections)
+        return self._blocking
 
-    async def acarry(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
-        """Do as ``carry`` does, without blocking the event loop.
+    def loops(self) -> LoopedPools:
+        """Give what carries for event loops."""
+        with IMPORTING:
+            from mailbalance.wire.http.direct.looped_pool import LoopedPools
 
-        Cancelled before the commit point, it cuts the connection; cancelled after it, it
-        goes on and gives the outcome.
-        """
-        pools = self._looped or self._for_loops()
-        return await (await pools.here()).carry(request, exchange)
+        with self._making.held():
+            if self._looped is None:
+                self._looped = LoopedPools(self._ca, self._connections)
+        return self._looped
 
     def close(self) -> None:
         """Close the connections of threads."""
@@ -77,21 +78,3 @@ class DirectRoads:
         here = None if self._looped is None else self._looped.of(loop)
         there = (0, 0) if here is None else here.occupancy()
         return busy + there[0], idle + there[1]
-
-    def _for_threads(self) -> BlockingPool:
-        with IMPORTING:
-            from mailbalance.wire.http.direct.blocking_pool import BlockingPool
-
-        with self._making.held():
-            if self._blocking is None:
-                self._blocking = BlockingPool(self._ca, self._connections)
-        return self._blocking
-
-    def _for_loops(self) -> LoopedPools:
-        with IMPORTING:
-            from mailbalance.wire.http.direct.looped_pool import LoopedPools
-
-        with self._making.held():
-            if self._looped is None:
-                self._looped = LoopedPools(self._ca, self._connections)
-        return self._looped
