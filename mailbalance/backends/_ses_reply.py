@@ -60,10 +60,10 @@ def _unusual_id(
     if response.status >= 300:
         raise failure(backend, response, message, envelope, keys)
     reply = _answers.decoded(response.body)
-    found = reply.get("MessageId") if isinstance(reply, dict) else None
-    if response.status != 200 or not isinstance(found, str) or not found:
+    provider_id = reply.get("MessageId") if isinstance(reply, dict) else None
+    if response.status != 200 or not isinstance(provider_id, str) or not provider_id:
         raise without_id(backend, response.status)
-    return found
+    return provider_id
 
 
 def failure(

@@ -22,6 +22,9 @@ COMMIT_RESERVE = 10.0
 #: How every reply begins.
 _HEAD = b"HTTP/1."
 
+#: Bytes of the last read in which half of it may stand.
+_HALF = len(_HEAD) - 1
+
 #: How far each event of httpcore's trace brings a request.
 _PHASES = {
     "connect_tcp.started": "connect",
@@ -194,7 +197,7 @@ class Exchange:
     def saw(self, data: bytes) -> None:
         """Take note of what was read; with ``b""``, that reads will be told."""
         self.received = (self.received or 0) + len(data)
-        self.heads += (self.latest[1 - len(_HEAD) :] + data).count(_HEAD)
+        self.heads += (self.latest[-_HALF:] + data).count(_HEAD)
         self.latest = data
 
     def commit(self) -> float:
