@@ -19,6 +19,7 @@ from mailbalance import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from mailbalance.backends import _answers
 from mailbalance.backends._ses_reply import error_code, receipt
 from mailbalance.errors import UnsuitableError
 from mailbalance.wire.http import HttpResponse
@@ -64,6 +65,18 @@ def test_200_with_an_id_is_accepted():
 )
 def test_an_id_is_found_in_json_of_any_form(body):
     assert judged(HttpResponse(200, {}, body)).provider_ids == ("a-1",)
+
+
+@pytest.mark.parametrize("status", [199, 201, 202, 299, 300, 400, 500, 503])
+def test_an_id_with_any_other_status_is_no_receipt(status):
+    with pytest.raises(DeliveryError):
+        judged(HttpResponse(status, {}, b'{"MessageId": "a-1"}'))
+
+
+def test_the_usual_reply_is_not_read_as_json(monkeypatch):
+    monkeypatch.setattr(_answers, "decoded", None)
+
+    assert judged(HttpResponse(200, {}, b'{"MessageId": "a-1"}')).provider_ids
 
 
 @pytest.mark.parametrize(
