@@ -104,8 +104,8 @@ def content_part(message: Message, envelope: Envelope) -> dict[str, Any]:
         body.update(_template(message.mailtrap))
         return body
     for name in _OF_TEMPLATE:
-        if text := getattr(message, name):
-            body[name] = text
+        if said := getattr(message, name):
+            body[name] = _json.text(said)
     return body
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailbalance.swift import swift
+
 if TYPE_CHECKING:
     from mailbalance.backend import Receipt
     from mailbalance.errors import MailError
     from mailbalance.message import Message
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of one message of many: it has a receipt or an error.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import TransientError
+from mailbalance.swift import swift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ _PHASES = {
 }
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One request: where to, with which headers, and the exact bytes of its body.
@@ -58,6 +60,7 @@ class HttpRequest:
         return self.body if isinstance(self.body, bytes) else b"".join(self.body)
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """A reply: its status, its headers by lower-case name, and its body.

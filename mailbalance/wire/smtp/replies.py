@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mailbalance.swift import swift
+
 #: Longest reply line believed, in bytes. RFC 5321 section 4.5.3.1.5 allows 512; real
 #: servers send longer texts, none sends this much.
 LINE_LIMIT = 4096
@@ -24,6 +26,7 @@ _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One whole reply.

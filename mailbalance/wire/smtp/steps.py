@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mailbalance.frozen import FrozenDict
+from mailbalance.swift import swift
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -46,6 +47,7 @@ class Glance:
 GLANCE = Glance()
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The server took the message.
