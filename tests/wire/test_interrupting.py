@@ -8,8 +8,8 @@ import pytest
 
 from mailbalance.wire.http.direct import blocking as direct
 from mailbalance.wire.http.direct.dialogue import Dialogue
+from mailbalance.wire.slots import Slots
 from mailbalance.wire.smtp import blocking
-from mailbalance.wire.smtp.slots import Slots
 from mailbalance.wire.smtp.transaction import Transaction
 from tests.wire.doors import DOORS
 from tests.wire.interrupting import figures

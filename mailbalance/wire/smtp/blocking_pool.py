@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError
+from mailbalance.wire.slots import Slots
 from mailbalance.wire.smtp.blocking import SocketLine, pump, pump_all
 from mailbalance.wire.smtp.blocking_dial import dial
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
-from mailbalance.wire.smtp.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,10 +17,10 @@ from weakref import WeakSet
 
 from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.wire.loop_end import closing_at_the_end
+from mailbalance.wire.slots import LoopedSlots
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
 from mailbalance.wire.smtp.looped_dial import dial
 from mailbalance.wire.smtp.looped_pump import answers, part, pump, pump_all
-from mailbalance.wire.smtp.slots import LoopedSlots
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -166,12 +166,8 @@ class LoopedPool:
         Raises:
             ThrottledError: When it did not come in time.
         """
-        turn = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(deadline.before_commit):
-                await self._slots.wait(turn)
-        except TimeoutError:
-            raise crowded(self._reuse) from None
+        if not await self._slots.acquire(deadline.before_commit):
+            raise crowded(self._reuse)
 
     async def _open(self, deadline: Deadline) -> Connection[TransportLine]:
         connection = await dial(self._server, deadline, self._rules)

@@ -21,7 +21,7 @@ from mailbalance.wire.http.direct.outgoing import Origin, outgoing, target
 from mailbalance.wire.http.direct.shelf import Shelf, crowded
 from mailbalance.wire.http.direct.steps import broken
 from mailbalance.wire.reach import reach
-from mailbalance.wire.smtp.slots import Slots
+from mailbalance.wire.slots import Slots
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from mailbalance.wire.http import faults
 from mailbalance.wire.http.direct.dialogue import Dialogue
 from mailbalance.wire.http.direct.looped import TransportLine, pump
 from mailbalance.wire.http.direct.outgoing import Origin, outgoing, target
-from mailbalance.wire.http.direct.places import Places
 from mailbalance.wire.http.direct.shelf import Shelf, crowded
 from mailbalance.wire.http.direct.steps import broken
 from mailbalance.wire.loop_end import closing_at_the_end
 from mailbalance.wire.reach import areach
+from mailbalance.wire.slots import LoopedSlots
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class LoopedPool:
         door = self._doors.get(origin)
         if door is None:
             door = self._doors[origin] = _Door(origin, self._connections)
-        places = door.places
-        if not (places.take() or await places.wait(exchange.left())):
+        slots = door.slots
+        if not (slots.take() or await slots.acquire(exchange.left())):
             raise crowded(exchange)
         try:
             line = door.shelf.take(time.monotonic())
@@ -70,7 +70,7 @@ class LoopedPool:
             line = await self._dial(door.origin, exchange)
             return await _run(door, line, Dialogue(out, exchange), exchange)
         finally:
-            places.leave()
+            slots.release()
 
     async def close(self) -> None:
         """Close the idle connections; a busy one goes when its reply is there."""
@@ -90,7 +90,7 @@ class LoopedPool:
     def occupancy(self) -> tuple[int, int]:
         """Give how many connections are in use, and how many rest."""
         doors = self._doors.values()
-        busy = sum(each.places.taken for each in doors)
+        busy = sum(each.slots.taken for each in doors)
         return busy, sum(len(each.shelf) for each in doors)
 
     async def _dial(self, origin: Origin, exchange: Exchange) -> TransportLine:
@@ -134,15 +134,15 @@ async def _run(
 
 
 class _Door:
-    """The connections to one origin, and the places of those who use them."""
+    """The connections to one origin, and the turns of those who use them."""
 
-    __slots__ = ("closed", "origin", "places", "shelf")
+    __slots__ = ("closed", "origin", "shelf", "slots")
 
     def __init__(self, origin: Origin, connections: int) -> None:
         self.origin = origin
         self.closed = False
         self.shelf: Shelf[TransportLine] = Shelf()
-        self.places = Places(connections)
+        self.slots = LoopedSlots(connections)
 
 
 class LoopedPools:

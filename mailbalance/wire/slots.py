@@ -9,8 +9,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from mailbalance.later import Later
+
 if TYPE_CHECKING:
     import asyncio
+else:
+    asyncio = Later("asyncio", globals())
 
 
 class Slots:
@@ -79,45 +83,43 @@ class Slots:
 class LoopedSlots:
     """So many tasks of one event loop at once; the others wait in the order they came.
 
-    ``asyncio.Semaphore`` does the same, and looks through its queue for every turn.
+    Like ``asyncio.Semaphore``, but a free turn is taken in one step: none is free while
+    anybody waits.
 
     Args:
         count: How many at once.
     """
 
+    __slots__ = ("_count", "_waiting", "taken")
+
     def __init__(self, count: int) -> None:
         self._count = count
-        self._free = count  # while there is one, nobody waits
         self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def taken(self) -> int:
-        """How many have a turn now."""
-        return self._count - self._free
+        self.taken = 0
 
     def take(self) -> bool:
-        """Take a turn that is free; tell whether there was one."""
-        if not self._free:
+        """Take a turn if one is free now; tell whether it was."""
+        if self.taken >= self._count:
             return False
-        self._free -= 1
+        self.taken += 1
         return True
 
-    async def wait(self, turn: asyncio.Future[None]) -> None:
-        """Wait for a turn.
-
-        Args:
-            turn: A new future of the running event loop.
-
-        Raises:
-            asyncio.CancelledError: When cancelled; no turn is held then.
-        """
+    async def acquire(self, timeout: float) -> bool:
+        """Wait for a turn at most ``timeout`` seconds; tell whether it came."""
+        if self.take():
+            return True
+        turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            await turn
+            async with asyncio.timeout(timeout):
+                await turn
+        except TimeoutError:
+            return self._came(turn)
         except BaseException:
-            if turn.done() and not turn.cancelled():
-                self.release()  # it came in the very moment
+            if self._came(turn):
+                self.release()
             raise
+        return True
 
     def release(self) -> None:
         """End a turn, and give it to who waits longest."""
@@ -126,4 +128,10 @@ class LoopedSlots:
             if not turn.done():
                 turn.set_result(None)
                 return
-        self._free += 1
+        self.taken -= 1
+
+    def _came(self, turn: asyncio.Future[None]) -> bool:
+        """Leave the queue; tell whether the turn had come in the very moment."""
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+        return turn.done() and not turn.cancelled()
