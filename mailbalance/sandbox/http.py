@@ -30,8 +30,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: Connections of one listener; a client's pool has 10 to 100.
-MAX_CONNECTIONS = 500
+#: Connections of all doors together. One mailer under load opens 256 to each of two doors,
+#: and who is turned away with a request on its way cannot know what became of it.
+MAX_CONNECTIONS = 600
 #: Seconds an idle connection is kept: longer than the pools of httpx2 (5) and botocore.
 KEEP_ALIVE = 75
 
