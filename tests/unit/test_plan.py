@@ -52,6 +52,8 @@ class Hand:
         policy.setdefault("wait", wait_retry_after(wait_fixed(2)))
         self.now = 0.0
         self.traffic = traffic or Traffic()
+        for door in doors:  # known from earlier messages, as in a program that sends
+            self.traffic.state().gate(door, self.now)
         self.steps = plan(
             Route(doors, doors[0].name),
             recipients,
