@@ -53,10 +53,10 @@ def read_destination(
 ) -> None:
     """Read To, Cc and Bcc."""
     for name, field in LISTS.items():
-        texts = (destination or {}).get(name) or ()
-        addresses = read_all(draft, texts, f"{place}.{name}")
-        if addresses:
-            draft.put(field, addresses, f"{place}.{name}")
+        if destination and (texts := destination.get(name)):
+            where = f"{place}.{name}"
+            if addresses := _readable(draft, texts, where, draft.unread):
+                draft.put(field, addresses, where)
 
 
 def read_all(draft: Draft, texts: Iterable[str], place: str) -> tuple[Address, ...]:
@@ -64,10 +64,11 @@ def read_all(draft: Draft, texts: Iterable[str], place: str) -> tuple[Address, .
     return _readable(draft, texts, place, draft.unread)
 
 
-def read_replies(draft: Draft, texts: Iterable[str], place: str) -> None:
+def read_replies(draft: Draft, params: Mapping[str, Any]) -> None:
     """Read Reply-To."""
-    addresses = _readable(draft, texts, place, [])
-    if addresses:
+    place = "ReplyToAddresses"
+    texts = params.get(place)
+    if texts and (addresses := _readable(draft, texts, place, [])):
         draft.put("reply_to", addresses, place)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailbalance.message import Envelope, Message
+from mailbalance.swift import swift
 
 #: The operations that send mail: (service, operation), as botocore names them.
 OPERATIONS = frozenset(
@@ -38,6 +39,7 @@ class SesFault:
     message: str
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Part:
     """One message of a call.
@@ -57,6 +59,7 @@ class Part:
     fault: SesFault | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call, read.

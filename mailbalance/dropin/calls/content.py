@@ -32,9 +32,9 @@ def read_simple(draft: Draft, content: Mapping[str, Any], place: str) -> None:
 
 def read_extras(draft: Draft, content: Mapping[str, Any], place: str) -> None:
     """Read the headers and files beside a simple message or a template."""
-    read_headers(draft, content.get("Headers") or (), f"{place}.Headers")
-    files = content.get("Attachments") or ()
-    if files:
+    if headers := content.get("Headers"):
+        read_headers(draft, headers, f"{place}.Headers")
+    if files := content.get("Attachments"):
         where = f"{place}.Attachments"
         found = [_file(draft, each, f"{where}[{at}]") for at, each in enumerate(files)]
         draft.put("attachments", tuple(found), where)

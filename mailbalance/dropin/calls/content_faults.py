@@ -7,7 +7,7 @@ codes and order (``faults``), rules for single values (``fault_words``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,95 +69,104 @@ def is_set_name(name: str | None) -> bool:
     return not name or _SET_NAME.fullmatch(name) is not None
 
 
-def simple(content: Content, most: int) -> Iterator[Found]:
+def first(check: Callable[[Any], str | None], values: Iterable[Any]) -> Found | None:
+    """Give the first fault that a check of single values finds."""
+    for value in values:
+        if (text := check(value)) is not None:
+            return Found(text)
+    return None
+
+
+def simple(content: Content, most: int) -> Found | None:
     """Check v1's Message or v2's Simple."""
     body = content.get("Body") or {}
-    if not any(name in body for name in ("Text", "Html")):
-        yield Found("The message body must have Text or Html.")
+    if "Text" not in body and "Html" not in body:
+        return Found("The message body must have Text or Html.")
     texts = [(content.get("Subject") or {}).get("Data", "")]
     texts += [(part or {}).get("Data", "") for part in body.values()]
-    yield from extras(content)
-    files = content.get("Attachments") or ()
-    attached = sum(len(as_bytes(file.get("RawContent", b""))) for file in files)
-    yield from _size(
-        sum(len(text.encode("utf-8", "replace")) for text in texts) + attached * 4 // 3,
-        most,
-    )
+    files = content.get("Attachments")
+    attached = _attached(files) if files else 0
+    # No character takes more than four bytes: few texts are so long that all must count.
+    if (size := attached + 4 * sum(map(len, texts))) > most:
+        size = attached + sum(len(text.encode("utf-8", "replace")) for text in texts)
+    return extras(content) or _size(size, most)
 
 
-def extras(content: Content) -> Iterator[Found]:
+def _attached(files: Sequence[Content]) -> int:
+    """Give the bytes of files after base64."""
+    return sum(len(as_bytes(file.get("RawContent", b""))) for file in files) * 4 // 3
+
+
+def extras(content: Content) -> Found | None:
     """Check the headers and files beside simple content or a template."""
-    yield from headers(content.get("Headers") or ())
-    for file in content.get("Attachments") or ():
-        yield from _file(file)
+    given, files = content.get("Headers"), content.get("Attachments")
+    return (headers(given) if given else None) or (_files(files) if files else None)
 
 
-def headers(given: Sequence[Mapping[str, str]]) -> Iterator[Found]:
+def headers(given: Sequence[Mapping[str, str]]) -> Found | None:
     """Check extra headers."""
     if len(given) > MOST_HEADERS:
-        yield Found(f"Number of headers exceeds {MOST_HEADERS}.")
-    yield from _each(fault_words.in_header, given)
+        return Found(f"Number of headers exceeds {MOST_HEADERS}.")
+    return first(fault_words.in_header, given)
 
 
-def template(content: Content) -> Iterator[Found]:
+def template(content: Content) -> Found | None:
     """Check v2's Template."""
     if sum(bool(content.get(name)) for name in _WAYS) != 1:
-        yield Found("Exactly one of TemplateName, TemplateArn or TemplateContent.")
-    yield from data(content.get("TemplateData"))
-    yield from extras(content)
+        return Found("Exactly one of TemplateName, TemplateArn or TemplateContent.")
+    return data(content.get("TemplateData")) or extras(content)
 
 
-def data(text: str | None) -> Iterator[Found]:
+def data(text: str | None) -> Found | None:
     """Check template data."""
     if len(text or "") > templates.LONGEST_DATA or templates.data_of(text) is None:
-        yield Found(
+        return Found(
             f"TemplateData must be a JSON object of at most {templates.LONGEST_DATA} "
             "characters."
         )
+    return None
 
 
-def raw(given: bytes | bytearray | str, needs: Needs, most: int) -> Iterator[Found]:
+def raw(given: bytes | bytearray | str, needs: Needs, most: int) -> Found | None:
     """Check a finished message as far as SES does."""
     source = as_bytes(given)
     if not source:
-        yield Found("Raw message is empty.")
-        return
-    yield from _size(len(source), most)
-    suspect = _SUSPECT.search(source) is not None
-    if needs.sender or needs.recipients or suspect:
-        yield from _raw_parts(source, needs)
+        return Found("Raw message is empty.")
+    if (found := _size(len(source), most)) is not None:
+        return found
+    if needs.sender or needs.recipients or _SUSPECT.search(source) is not None:
+        return _raw_parts(source, needs)
+    return None
 
 
-def _raw_parts(source: bytes, needs: Needs) -> Iterator[Found]:
+def _raw_parts(source: bytes, needs: Needs) -> Found | None:
     try:
         message = Message.from_mime(source)
     except MessageError:
-        return
+        return None
     if needs.sender and message.from_ is None:
-        yield Found("Missing required header 'From'.")
+        return Found("Missing required header 'From'.")
     if needs.recipients and not (message.to or message.cc or message.bcc):
-        yield Found("Missing required header 'To'.")
+        return Found("Missing required header 'To'.")
     names = [file.filename for file in message.attachments]
-    yield from _each(fault_words.in_file_name, names)
+    return first(fault_words.in_file_name, names)
 
 
-def _file(file: Content) -> Iterator[Found]:
+def _files(files: Iterable[Content]) -> Found | None:
+    return next(filter(None, map(_file, files)), None)
+
+
+def _file(file: Content) -> Found | None:
     name = file.get("FileName") or ""
     if not name:
-        yield Found("Attachment FileName must have 1 to 255 characters.")
+        return Found("Attachment FileName must have 1 to 255 characters.")
     for member, most in _LONGEST.items():
         if len(file.get(member) or "") > most:
-            yield Found(f"Attachment {member} must have at most {most} characters.")
-    if (text := fault_words.in_file_name(name)) is not None:
-        yield Found(text)
+            return Found(f"Attachment {member} must have at most {most} characters.")
+    return first(fault_words.in_file_name, (name,))
 
 
-def _size(size: int, most: int) -> Iterator[Found]:
+def _size(size: int, most: int) -> Found | None:
     if size > most:
-        yield Found(f"Message length is more than {most} bytes long: '{size}'.")
-
-
-def _each(check: Callable[[Any], str | None], values: Sequence[Any]) -> Iterator[Found]:
-    for value in values:
-        if (text := check(value)) is not None:
-            yield Found(text)
+        return Found(f"Message length is more than {most} bytes long: '{size}'.")
+    return None

@@ -95,7 +95,7 @@ class Draft:
             message, envelope = self.stub(), self._written_envelope()
         elif envelope is None and not (message.to or message.cc or message.bcc):
             self._refuse_nobody()
-        return Part(message, envelope, self._why())
+        return Part(message, envelope, self._why() if self.reasons else None)
 
     def _why(self) -> str | None:
         return "; ".join(dict.fromkeys(map(str, self.reasons))) or None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 #: Characters of an address with its name.
 LONGEST_ADDRESS = 320
@@ -53,9 +54,24 @@ _NAME_OR_COMMENT = re.compile(
 _UNSEEN = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 _NO_DOMAIN = re.compile(r"[^A-Za-z0-9.\[\]:-]")
 
+#: An address, bare or in <...> after a name, in which there is nothing to be judged.
+_ORDINARY = re.compile(
+    r"(?:[^\"(),<>]*(<))?[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?(1)>)", re.ASCII
+)
 
+
+@lru_cache(maxsize=1024)
 def in_address(text: str) -> str | None:
-    """Say what SES says of an address; any name may stand before it."""
+    """Say what SES says of an address; any name may stand before it.
+
+    The few senders of an application come again with every call.
+    """
+    if len(text) <= LONGEST_ADDRESS and _ORDINARY.fullmatch(text):
+        return None
+    return _in_unusual(text)
+
+
+def _in_unusual(text: str) -> str | None:
     if "," in _SHELTERED.sub("", text):
         return "Illegal address"
     local, at, domain = _addr_spec(text).partition("@")

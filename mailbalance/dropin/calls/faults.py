@@ -5,18 +5,22 @@ single values (``fault_words``).
 
 Botocore checks types, required members and shortest lengths only. Without this, what is
 refused would depend on which provider a message is drawn for. Tags come first, as at SES.
+
+Every call is asked for its first fault, and hardly any has one: each check gives it or
+``None``, and ``or`` leads to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mailbalance.dropin.calls import content_faults as content
 from mailbalance.dropin.calls import fault_words
 from mailbalance.dropin.calls.addresses import LISTS
 from mailbalance.dropin.calls.call import SesFault
-from mailbalance.dropin.calls.content_faults import Found
+from mailbalance.dropin.calls.content_faults import Found, first
 
 Params = Mapping[str, Any]
 
@@ -29,6 +33,7 @@ _NO_SET = {"ses": "ConfigurationSetDoesNotExist", "sesv2": "NotFoundException"}
 _TAG_LISTS = ("Tags", "EmailTags", "DefaultTags", "DefaultEmailTags")
 _SENDERS = {"ses": "Source", "sesv2": "FromEmailAddress"}
 _ENTRIES = ("Destinations", "BulkEmailEntries")
+_CONTENTS = frozenset({"Simple", "Raw", "Template"})
 
 
 def fault_of(service: str, operation: str, params: Params) -> SesFault | None:
@@ -37,166 +42,179 @@ def fault_of(service: str, operation: str, params: Params) -> SesFault | None:
     Entries of bulk calls that SES would refuse alone are left out; ``entry_fault`` has
     them.
     """
-    bulk = "Bulk" in operation
-    checks = _bulk(service, params) if bulk else _single(service, operation, params)
-    found = next(_tags(params), None) or next(checks, None)
-    if found is None and not content.is_set_name(params.get("ConfigurationSetName")):
-        name = params["ConfigurationSetName"]
-        return SesFault(_NO_SET[service], f"Configuration set <{name}> does not exist.")
-    return _fault(service, found)
+    found = _tags(params) or _CHECKS[service, operation](params)
+    if found is not None:
+        return _fault(service, found)
+    name = params.get("ConfigurationSetName")
+    if content.is_set_name(name):
+        return None
+    return SesFault(_NO_SET[service], f"Configuration set <{name}> does not exist.")
 
 
 def entry_fault(service: str, params: Params, entry: Params) -> SesFault | None:
     """Say what SES would report as the status of one entry of a bulk call, or ``None``."""
-    replies = params.get("ReplyToAddresses") or ()
-    recipients = destination(entry.get("Destination"))
-    found = next(_recipients(recipients), None) or next(_addresses(replies), None)
-    tags = _in_all(fault_words.in_tag, entry.get("ReplacementTags"))
-    return _fault(service, next(tags, None) or found)
+    found = (
+        first(fault_words.in_tag, entry.get("ReplacementTags") or ())
+        or _recipients(destination(entry.get("Destination")))
+        or _addresses(params.get("ReplyToAddresses"))
+    )
+    return None if found is None else _fault(service, found)
 
 
 def destination(lists: Params | None) -> list[str]:
     """Give all addresses of a Destination: To, Cc, Bcc."""
-    return [address for name in LISTS for address in (lists or {}).get(name) or ()]
+    found: list[str] = []
+    for name in LISTS:
+        if lists and (given := lists.get(name)):
+            found += given
+    return found
 
 
-def _fault(service: str, found: Found | None) -> SesFault | None:
-    if found is None:
-        return None
+def _fault(service: str, found: Found) -> SesFault:
     return SesFault(found.code or _PLAIN[service], found.text)
 
 
-def _tags(params: Params) -> Iterator[Found]:
+def _tags(params: Params) -> Found | None:
     for name in _TAG_LISTS:
-        yield from _in_all(fault_words.in_tag, params.get(name))
+        given = params.get(name)
+        if given and (found := first(fault_words.in_tag, given)) is not None:
+            return found
+    return None
 
 
-def _single(service: str, operation: str, params: Params) -> Iterator[Found]:
-    if operation == "SendRawEmail":
-        yield from _v1_raw(params)
-    elif service == "ses":
-        yield from _v1_composed(operation, params)
-    else:
-        yield from _v2(params)
+def _v1(params: Params) -> Found | None:
+    return _people(params, "Source", "ReturnPath") or content.simple(
+        params.get("Message") or {}, content.MOST_V1
+    )
 
 
-def _v1_composed(operation: str, params: Params) -> Iterator[Found]:
-    yield from _people(params, "Source", ("ReturnPath",))
-    if operation == "SendEmail":
-        yield from content.simple(params.get("Message") or {}, content.MOST_V1)
-    else:
-        yield from _v1_template(params)
-        yield from content.data(params.get("TemplateData"))
+def _v1_templated(params: Params) -> Found | None:
+    return (
+        _people(params, "Source", "ReturnPath")
+        or _v1_template(params)
+        or content.data(params.get("TemplateData"))
+    )
 
 
-def _v1_template(params: Params) -> Iterator[Found]:
-    if not (params.get("Template") or params.get("TemplateArn")):
-        yield Found("The template name must be specified.")
+def _v1_template(params: Params) -> Found | None:
+    if params.get("Template") or params.get("TemplateArn"):
+        return None
+    return Found("The template name must be specified.")
 
 
-def _v1_raw(params: Params) -> Iterator[Found]:
-    given = params.get("Destinations") or ()
-    if given:
-        yield from _recipients(list(given))
-    yield from _addresses([params["Source"]] if params.get("Source") else ())
+def _v1_raw(params: Params) -> Found | None:
+    source, given = params.get("Source"), params.get("Destinations")
     body = (params.get("RawMessage") or {}).get("Data", b"")
-    needs = content.Needs(sender=not params.get("Source"), recipients=not given)
-    yield from content.raw(body, needs, content.MOST_V1)
+    needs = content.Needs(sender=not source, recipients=not given)
+    return (
+        (_recipients(given) if given else None)
+        or _addresses([source] if source else None)
+        or content.raw(body, needs, content.MOST_V1)
+    )
 
 
-def _v2(params: Params) -> Iterator[Found]:
+def _v2(params: Params) -> Found | None:
     body = params.get("Content") or {}
-    if len([name for name in ("Simple", "Raw", "Template") if name in body]) != 1:
-        yield Found("Exactly one of Simple, Raw or Template must be specified.")
-    elif "Raw" in body:
-        yield from _v2_raw(params, body["Raw"])
-    else:
-        feedback = ("FeedbackForwardingEmailAddress",)
-        yield from _people(params, "FromEmailAddress", feedback)
-        if "Simple" in body:
-            yield from content.simple(body["Simple"], content.MOST_V2)
-        else:
-            yield from content.template(body["Template"])
+    if len(_CONTENTS.intersection(body)) != 1:
+        return Found("Exactly one of Simple, Raw or Template must be specified.")
+    if "Raw" in body:
+        return _v2_raw(params, body["Raw"])
+    found = _people(params, "FromEmailAddress", "FeedbackForwardingEmailAddress")
+    if found is not None:
+        return found
+    if "Simple" in body:
+        return content.simple(body["Simple"], content.MOST_V2)
+    return content.template(body["Template"])
 
 
-def _v2_raw(params: Params, given: Params) -> Iterator[Found]:
+def _v2_raw(params: Params, given: Params) -> Found | None:
     people = destination(params.get("Destination"))
-    if people:
-        yield from _recipients(people)
-    named = (
-        params.get("FromEmailAddress"),
-        params.get("FeedbackForwardingEmailAddress"),
+    sender = params.get("FromEmailAddress")
+    named = (sender, params.get("FeedbackForwardingEmailAddress"))
+    needs = content.Needs(sender=not sender, recipients=not people)
+    return (
+        (_recipients(people) if people else None)
+        or _addresses(filter(None, named))
+        or _addresses(params.get("ReplyToAddresses"))
+        or content.raw(given.get("Data", b""), needs, content.MOST_V2)
     )
-    yield from _addresses(
-        [*filter(None, named), *(params.get("ReplyToAddresses") or ())]
+
+
+def _people(params: Params, sender: str, feedback: str) -> Found | None:
+    if not (source := params.get(sender)):
+        return Found("Source cannot be empty")
+    bounces = params.get(feedback)
+    return (
+        _addresses((source, bounces) if bounces else (source,))
+        or _addresses(params.get("ReplyToAddresses"))
+        or _recipients(destination(params.get("Destination")))
     )
-    needs = content.Needs(
-        sender=not params.get("FromEmailAddress"), recipients=not people
-    )
-    yield from content.raw(given.get("Data", b""), needs, content.MOST_V2)
 
 
-def _people(params: Params, sender: str, others: tuple[str, ...]) -> Iterator[Found]:
-    if not params.get(sender):
-        yield Found("Source cannot be empty")
-    named = [params.get(name) for name in (sender, *others)]
-    replies = params.get("ReplyToAddresses") or ()
-    yield from _addresses([*filter(None, named), *replies])
-    yield from _recipients(destination(params.get("Destination")))
-
-
-def _recipients(recipients: list[str]) -> Iterator[Found]:
+def _recipients(recipients: Sequence[str]) -> Found | None:
     if not recipients:
-        yield Found("Destination must have at least one address.")
-    yield from _addresses(recipients)
+        return Found("Destination must have at least one address.")
+    if (found := _addresses(recipients)) is not None:
+        return found
     if len(recipients) > MOST_RECIPIENTS:
-        yield Found(f"Recipient count exceeds {MOST_RECIPIENTS}.")
+        return Found(f"Recipient count exceeds {MOST_RECIPIENTS}.")
+    return None
 
 
-def _addresses(addresses: Any) -> Iterator[Found]:
-    yield from _in_all(fault_words.in_address, addresses)
+def _addresses(addresses: Iterable[str] | None) -> Found | None:
+    return first(fault_words.in_address, addresses) if addresses else None
 
 
-def _in_all(check: Any, values: Any) -> Iterator[Found]:
-    for value in values or ():
-        if (text := check(value)) is not None:
-            yield Found(text)
-
-
-def _bulk(service: str, params: Params) -> Iterator[Found]:
-    yield from _bulk_people(service, params)
+def _bulk(service: str, params: Params) -> Found | None:
     entries = next((params[name] for name in _ENTRIES if name in params), ())
+    return (
+        _bulk_people(service, params)
+        or _bulk_size(len(entries))
+        or (_v1_template(params) if service == "ses" else _v2_default(params))
+        or content.data(params.get("DefaultTemplateData"))
+        or next(filter(None, map(_bulk_entry, entries)), None)
+    )
+
+
+def _bulk_size(entries: int) -> Found | None:
     if not entries:
-        yield Found("Destinations must have at least one entry.")
-    if len(entries) > MOST_RECIPIENTS:
-        yield Found(f"Destinations must have at most {MOST_RECIPIENTS} entries.")
-    if service == "sesv2":
-        body = params.get("DefaultContent") or {}
-        if "Template" not in body:
-            yield Found("DefaultContent must have a Template.")
-        yield from content.template(body.get("Template") or {})
-    else:
-        yield from _v1_template(params)
-    yield from content.data(params.get("DefaultTemplateData"))
-    for entry in entries:
-        yield from _bulk_entry(entry)
+        return Found("Destinations must have at least one entry.")
+    if entries > MOST_RECIPIENTS:
+        return Found(f"Destinations must have at most {MOST_RECIPIENTS} entries.")
+    return None
 
 
-def _bulk_people(service: str, params: Params) -> Iterator[Found]:
+def _v2_default(params: Params) -> Found | None:
+    body = params.get("DefaultContent") or {}
+    if "Template" not in body:
+        return Found("DefaultContent must have a Template.")
+    return content.template(body["Template"] or {})
+
+
+def _bulk_people(service: str, params: Params) -> Found | None:
     sender = params.get(_SENDERS[service])
     if not sender:
-        yield Found("Source cannot be empty")
+        return Found("Source cannot be empty")
     feedback = ("ReturnPath", "FeedbackForwardingEmailAddress")
     for address in filter(None, (sender, *(params.get(name) for name in feedback))):
         if fault_words.in_address(address) is not None:
-            yield Found(f"Invalid email address<{address}>.")
+            return Found(f"Invalid email address<{address}>.")
+    return None
 
 
-def _bulk_entry(entry: Params) -> Iterator[Found]:
+def _bulk_entry(entry: Params) -> Found | None:
     inner = (entry.get("ReplacementEmailContent") or {}).get(
         "ReplacementTemplate"
     ) or {}
-    yield from content.headers(entry.get("ReplacementHeaders") or ())
-    yield from content.data(
-        inner.get("ReplacementTemplateData") or entry.get("ReplacementTemplateData")
-    )
+    data = inner.get("ReplacementTemplateData") or entry.get("ReplacementTemplateData")
+    return content.headers(entry.get("ReplacementHeaders") or ()) or content.data(data)
+
+
+_CHECKS: dict[tuple[str, str], Callable[[Params], Found | None]] = {
+    ("ses", "SendEmail"): _v1,
+    ("ses", "SendRawEmail"): _v1_raw,
+    ("ses", "SendTemplatedEmail"): _v1_templated,
+    ("ses", "SendBulkTemplatedEmail"): partial(_bulk, "ses"),
+    ("sesv2", "SendEmail"): _v2,
+    ("sesv2", "SendBulkEmail"): partial(_bulk, "sesv2"),
+}

@@ -238,15 +238,19 @@ def unknown(service: str, operation: str, params: Mapping[str, Any]) -> list[str
     return [path for path in given(params) if path not in known]
 
 
-def _within(value: Any, tree: Mapping[str, Any]) -> bool:
-    """Whether the table knows all of it; asked for every call, so in plain loops."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            below = tree.get(name)
-            if below is None or (below and not _within(inner, below)):
-                return False
-        return True
-    return all(_within(each, tree) for each in value)
+def _within(params: Mapping[str, Any], tree: Mapping[str, Any]) -> bool:
+    """Whether the table knows all of it; asked for every call, so in one loop."""
+    waiting: list[tuple[Any, Mapping[str, Any]]] = [(params, tree)]
+    for value, known in waiting:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                if (below := known.get(name)) is None:
+                    return False
+                if below:
+                    waiting.append((inner, below))
+        else:
+            waiting += [(each, known) for each in value]
+    return True
 
 
 def _tree(paths: Iterable[str]) -> dict[str, Any]:

@@ -88,8 +88,7 @@ def read_v1_source(draft: Draft, text: str | None) -> None:
 def read_v2_authors(draft: Draft, params: Mapping[str, Any]) -> None:
     """Read From and Reply-To, which in v2 replace those of the message."""
     addresses.read_sender(draft, params.get("FromEmailAddress"), "FromEmailAddress")
-    replies = params.get("ReplyToAddresses") or ()
-    addresses.read_replies(draft, replies, "ReplyToAddresses")
+    addresses.read_replies(draft, params)
     for name in ("from_", "reply_to"):
         said = getattr(draft.base, name, None)
         if name in draft.fields and draft.fields[name] == said:

@@ -6,7 +6,7 @@ the reading itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +39,7 @@ def read_call(
     found = drafts(service, operation, params, templates=templates)
     entries = _entries(params) if "Bulk" in operation else None
     if entries is None:
-        parts = tuple(draft.part() for draft in found)
+        parts = tuple(map(Draft.part, found))
     else:
         faults = [entry_fault(service, params, entry) for entry in entries]
         parts = tuple(map(_entry_part, found, faults))
@@ -62,7 +62,7 @@ def drafts(
     service: str, operation: str, params: Params, *, templates: Templates
 ) -> list[Draft]:
     """Read a call, and give its messages in the making."""
-    found = list(_READERS[service, operation](params, templates))
+    found = _READERS[service, operation](params, templates)
     unknown = parameters.unknown(service, operation, params)
     for draft in found:
         settings.keep_what_only_ses_can(draft)
@@ -79,25 +79,24 @@ def _addressed(params: Params, sender: str) -> Draft:
     draft = _draft(sender, "Destination.ToAddresses")
     addresses.read_sender(draft, params.get(sender), sender)
     addresses.read_destination(draft, params.get("Destination"), "Destination")
-    replies = params.get("ReplyToAddresses") or ()
-    addresses.read_replies(draft, replies, "ReplyToAddresses")
+    addresses.read_replies(draft, params)
     settings.read_settings(draft, params)
     return draft
 
 
-def _v1_simple(params: Params, templates: Templates) -> Iterator[Draft]:
+def _v1_simple(params: Params, templates: Templates) -> list[Draft]:
     draft = _addressed(params, "Source")
     content.read_simple(draft, params.get("Message") or {}, "Message")
     message_tags.read_tags(draft, (params.get("Tags"), "Tags"))
-    yield draft
+    return [draft]
 
 
-def _v1_template(params: Params, templates: Templates) -> Iterator[Draft]:
+def _v1_template(params: Params, templates: Templates) -> list[Draft]:
     draft = _addressed(params, "Source")
     data = stored.read_data(draft, (params.get("TemplateData"), "TemplateData"))
     _v1_stored(draft, params, data, templates)
     message_tags.read_tags(draft, (params.get("Tags"), "Tags"))
-    yield draft
+    return [draft]
 
 
 def _v1_stored(
@@ -109,7 +108,7 @@ def _v1_stored(
     stored.read_stored(draft, template, data, templates=templates)
 
 
-def _v1_raw(params: Params, templates: Templates) -> Iterator[Draft]:
+def _v1_raw(params: Params, templates: Templates) -> list[Draft]:
     draft = _draft("Source", "Destinations")
     place = "RawMessage.Data"
     raw.read_raw(draft, (params.get("RawMessage") or {}).get("Data", b""), place)
@@ -118,10 +117,10 @@ def _v1_raw(params: Params, templates: Templates) -> Iterator[Draft]:
     raw.read_recipients(draft, [(recipients, "Destinations")], place)
     settings.read_settings(draft, params)
     message_tags.read_tags(draft, (params.get("Tags"), "Tags"))
-    yield draft
+    return [draft]
 
 
-def _v2_single(params: Params, templates: Templates) -> Iterator[Draft]:
+def _v2_single(params: Params, templates: Templates) -> list[Draft]:
     body = params.get("Content") or {}
     if body.get("Raw"):
         draft = _v2_raw(params, body["Raw"])
@@ -134,7 +133,7 @@ def _v2_single(params: Params, templates: Templates) -> Iterator[Draft]:
     message_tags.read_tags(draft, (params.get("EmailTags"), "EmailTags"))
     for name in body if len(body) > 1 else ():
         draft.keep(f"Content.{name}", "it is not the only content")
-    yield draft
+    return [draft]
 
 
 def _v2_raw(params: Params, given: Params) -> Draft:
@@ -171,7 +170,8 @@ def _v2_template(
     )
 
 
-def _v1_bulk(params: Params, templates: Templates) -> Iterator[Draft]:
+def _v1_bulk(params: Params, templates: Templates) -> list[Draft]:
+    found: list[Draft] = []
     for at, entry in enumerate(params.get("Destinations") or ()):
         place = f"Destinations[{at}]"
         draft = _entry(params, entry, "Source", place)
@@ -182,10 +182,12 @@ def _v1_bulk(params: Params, templates: Templates) -> Iterator[Draft]:
         )
         _v1_stored(draft, params, data, templates)
         _entry_tags(draft, params, entry, "DefaultTags", place)
-        yield draft
+        found.append(draft)
+    return found
 
 
-def _v2_bulk(params: Params, templates: Templates) -> Iterator[Draft]:
+def _v2_bulk(params: Params, templates: Templates) -> list[Draft]:
+    found: list[Draft] = []
     template = (params.get("DefaultContent") or {}).get("Template") or {}
     for at, entry in enumerate(params.get("BulkEmailEntries") or ()):
         place = f"BulkEmailEntries[{at}]"
@@ -195,10 +197,11 @@ def _v2_bulk(params: Params, templates: Templates) -> Iterator[Draft]:
         data = (inner or {}).get("ReplacementTemplateData")
         replaced = (data, f"{where}.ReplacementTemplateData")
         _v2_template(draft, template, "DefaultContent.Template", (replaced,), templates)
-        headers = entry.get("ReplacementHeaders") or ()
-        content.read_headers(draft, headers, f"{place}.ReplacementHeaders")
+        if headers := entry.get("ReplacementHeaders"):
+            content.read_headers(draft, headers, f"{place}.ReplacementHeaders")
         _entry_tags(draft, params, entry, "DefaultEmailTags", place)
-        yield draft
+        found.append(draft)
+    return found
 
 
 def _entry(params: Params, entry: Params, sender: str, place: str) -> Draft:
@@ -215,7 +218,7 @@ def _entry_tags(
     message_tags.read_tags(draft, (params.get(default), default), replaced)
 
 
-_READERS: dict[tuple[str, str], Callable[[Params, Templates], Iterator[Draft]]] = {
+_READERS: dict[tuple[str, str], Callable[[Params, Templates], list[Draft]]] = {
     ("ses", "SendEmail"): _v1_simple,
     ("ses", "SendRawEmail"): _v1_raw,
     ("ses", "SendTemplatedEmail"): _v1_template,

@@ -28,6 +28,9 @@ _TRACKING = {
     "OpenTrackingEnabled": "open_tracking",
     "ClickTrackingEnabled": "click_tracking",
 }
+_ANY = frozenset(
+    {*_OPTIONS, *_FEEDBACK, "ListManagementOptions", "ConfigurationOverrides"}
+)
 
 #: Options that no other provider can honour, and that change who gets what.
 ONLY_SES = {
@@ -40,13 +43,19 @@ ONLY_SES = {
 
 
 def read_settings(draft: Draft, params: Mapping[str, Any]) -> None:
-    """Read every option a call may have."""
+    """Read every option a call may have; most have none."""
+    if _ANY.isdisjoint(params):
+        return
     for name, option in _OPTIONS.items():
         if name in params:
             draft.option(option, params[name], name)
     for name in _FEEDBACK:
         if params.get(name):
             _feedback(draft, params[name], name)
+    _read_groups(draft, params)
+
+
+def _read_groups(draft: Draft, params: Mapping[str, Any]) -> None:
     management = params.get("ListManagementOptions") or {}
     for name, option in _LIST.items():
         draft.option(option, management.get(name), f"ListManagementOptions.{name}")
@@ -59,7 +68,9 @@ def read_settings(draft: Draft, params: Mapping[str, Any]) -> None:
 
 def keep_what_only_ses_can(draft: Draft) -> None:
     """Keep a message on SES whose options no other provider can honour."""
-    options = draft.fields.get("ses", {})
+    options = draft.fields.get("ses")
+    if not options:
+        return
     for name in ONLY_SES.keys() & options.keys():
         draft.keep(draft.places.get(f"ses.{name}", f"ses.{name}"), ONLY_SES[name])
 

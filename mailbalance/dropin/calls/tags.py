@@ -30,8 +30,9 @@ def read_tags(draft: Draft, *groups: tuple[Iterable[Tag] | None, str]) -> None:
     """
     pairs: dict[str, str] = {}
     for tags, place in groups:
-        pairs |= _group(draft, tags or (), place)
-        draft.places |= {"metadata": place, "category": place} if tags else {}
+        if tags:
+            pairs |= _group(draft, tags, place)
+            draft.places |= {"metadata": place, "category": place}
     if pairs:
         draft.fields.pop("category", None)
         take(draft, pairs)

@@ -1,8 +1,10 @@
 """What SES's server would refuse, in its words."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from mailbalance.dropin.calls import SesFault, fault_of
+from mailbalance.dropin.calls import SesFault, fault_of, fault_words
 from tests.dropin.calls.samples import (
     RAW,
     TEXT,
@@ -27,6 +29,14 @@ def fault(params):
 def words(params):
     found = fault(params)
     return found and found.message
+
+
+#: With "Hello" and "Hi" beside it, all that SES takes by v2.
+FILE = b"x" * 31_457_275
+
+
+def long(count, character="x"):
+    return v1(Message={**TEXT, "Body": {"Text": {"Data": character * count}}})
 
 
 def people(count):
@@ -197,12 +207,18 @@ def test_a_forbidden_file_in_a_raw_message_is_found_and_its_mere_mention_is_not(
     [
         (raw_v1(RAW + b"x" * 10_485_760), 10_485_760),
         (raw_v2(RAW + b"x" * 10_485_760), None),
+        (long(10_485_760), 10_485_760),
+        (long(10_485_755), None),
+        (long(10_485_756), 10_485_760),
+        (long(2_621_439, "\U0001f600"), 10_485_760),
+        (long(2_621_438, "\U0001f600"), None),
+        (simple(Attachments=[{"FileName": "a", "RawContent": FILE}]), None),
         (
-            v1(Message={**TEXT, "Body": {"Text": {"Data": "x" * 10_485_760}}}),
-            10_485_760,
+            simple(Attachments=[{"FileName": "a", "RawContent": FILE + b"x"}]),
+            41_943_040,
         ),
     ],
-    ids=["v1 raw", "v2 raw", "v1"],
+    ids=["v1 raw", "v2 raw", "v1", "fits", "over", "wide", "fits too", "file", "big"],
 )
 def test_size_is_held_to_that_of_the_api(params, most):
     said = words(params)
@@ -257,3 +273,23 @@ def test_an_entry_is_refused_alone(entry, said):
     assert (
         second.fault is None if said is None else second.fault.message.startswith(said)
     )
+
+
+_NAMES = st.text("ab \t\nü.'<>\"(),\\", max_size=8)
+_LOCALS = st.text("ab+._-ü \n", max_size=5)
+_DOMAINS = st.text("ab.-_ü\n", max_size=5)
+
+
+@given(_NAMES, _LOCALS, _DOMAINS)
+@example("n" * 306, "a", "example.com")
+@example("n" * 307, "a", "example.com")
+def test_the_short_way_for_ordinary_addresses_ends_where_the_long_one_does(
+    name: str, local: str, domain: str
+) -> None:
+    for text in (f"{local}@{domain}", f"{name}<{local}@{domain}>"):
+        assert fault_words.in_address(text) == fault_words._in_unusual(text)
+
+
+@pytest.mark.parametrize("text", ["ana@x.com", "Jörg A. <a.b+c_d@x-y.com>"])
+def test_an_ordinary_address_takes_the_short_way(text):
+    assert fault_words._ORDINARY.fullmatch(text)
