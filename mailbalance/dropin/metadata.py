@@ -23,8 +23,10 @@ Ending: TypeAlias = Receipt | DeliveryError
 class Metadata(dict[str, Any]):
     """``ResponseMetadata`` that knows what became of each message of its call."""
 
+    __slots__ = ("endings",)
+
     def __init__(self, fields: Mapping[str, Any], endings: tuple[Ending, ...]) -> None:
-        super().__init__(fields)
+        dict.__init__(self, fields)
         self.endings = endings
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -110,14 +110,19 @@ def refusal(
 def with_endings(answer: Reply, endings: tuple[Ending, ...]) -> Reply:
     """Give SES's own reply, which also knows what became of the messages."""
     http, parsed = answer
-    fields = {**parsed.get("ResponseMetadata", {}), "RetryAttempts": _retries(endings)}
+    metadata = Metadata(parsed.get("ResponseMetadata", {}), endings)
+    metadata["RetryAttempts"] = _retries(endings)
     if http.status_code >= 300 and _gave_up(endings):
-        fields["MaxAttemptsReached"] = True
-    return http, {**parsed, "ResponseMetadata": Metadata(fields, endings)}
+        metadata["MaxAttemptsReached"] = True
+    return http, {**parsed, "ResponseMetadata": metadata}
 
 
 def _retries(endings: tuple[Ending, ...]) -> int:
-    return max((max(0, len(each.attempts) - 1) for each in endings), default=0)
+    """Give how often it was tried again, of the message that took the most tries."""
+    most = 1
+    for each in endings:
+        most = max(most, len(each.attempts))
+    return most - 1
 
 
 def _gave_up(endings: tuple[Ending, ...]) -> bool:

@@ -69,11 +69,10 @@ def stand_ins_for(
     """Put the caller's client in SES's place, and a refusal where only SES will do."""
     found: dict[str, Backend] = {}
     for entry in mailer.router.entries:
-        backend = entry.backend
-        if is_replaced(backend):
-            found[backend.name] = CallersClient(backend.name, own, envelope)
-        elif part.only_ses and not is_ses(backend):
-            found[backend.name] = OnlySes(backend, part.only_ses)
+        if is_replaced(entry.backend):
+            found[entry.name] = CallersClient(entry.name, own, envelope)
+        elif part.only_ses and not is_ses(entry.backend):
+            found[entry.name] = OnlySes(entry.backend, part.only_ses)
     return found
 
 

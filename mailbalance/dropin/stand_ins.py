@@ -37,7 +37,7 @@ def is_replaced(backend: Backend) -> bool:
 
     A memory backend stays: what a test catches must not leave.
     """
-    return isinstance(backend, SesBackend | SesSmtpBackend)
+    return isinstance(backend, (SesBackend, SesSmtpBackend))
 
 
 def uses_ses(mailer: Mailer) -> bool:
@@ -61,16 +61,22 @@ class CallersClient:
         failed: What came instead of a reply, the last time.
     """
 
+    __slots__ = ("_own", "_recipients", "failed", "judged", "name", "reply")
+
     limits: Limits = LIMITS
 
     def __init__(self, name: str, own: OwnClient, envelope: Envelope) -> None:
         self.name = name
-        self.account = f"ses/{own.client.meta.region_name}"
         self.reply: Reply | None = None
         self.failed: AskError | None = None
         self.judged: DeliveryError | None = None
         self._own = own
         self._recipients = len(envelope.recipients)
+
+    @property
+    def account(self) -> str:
+        """SES in the client's region, whoever's keys the client has."""
+        return f"ses/{self._own.client.meta.region_name}"
 
     def refuses(self, message: Message, envelope: Envelope) -> str | None:
         """Refuse only what the call is not: a send to some of its recipients."""

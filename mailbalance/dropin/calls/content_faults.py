@@ -64,9 +64,9 @@ class Needs:
     recipients: bool
 
 
-def is_set_name(name: str | None) -> bool:
-    """Whether a configuration set may have the name; none and an empty one are fine."""
-    return not name or _SET_NAME.fullmatch(name) is not None
+def is_set_name(name: str) -> bool:
+    """Whether a configuration set may have the name."""
+    return _SET_NAME.fullmatch(name) is not None
 
 
 def first(check: Callable[[Any], str | None], values: Iterable[Any]) -> Found | None:
@@ -82,8 +82,8 @@ def simple(content: Content, most: int) -> Found | None:
     body = content.get("Body") or {}
     if "Text" not in body and "Html" not in body:
         return Found("The message body must have Text or Html.")
-    texts = [(content.get("Subject") or {}).get("Data", "")]
-    texts += [(part or {}).get("Data", "") for part in body.values()]
+    said = (content.get("Subject"), *body.values())
+    texts = [part.get("Data", "") for part in said if part]
     files = content.get("Attachments")
     attached = _attached(files) if files else 0
     # No character takes more than four bytes: few texts are so long that all must count.

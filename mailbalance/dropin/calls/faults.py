@@ -46,7 +46,7 @@ def fault_of(service: str, operation: str, params: Params) -> SesFault | None:
     if found is not None:
         return _fault(service, found)
     name = params.get("ConfigurationSetName")
-    if content.is_set_name(name):
+    if not name or content.is_set_name(name):
         return None
     return SesFault(_NO_SET[service], f"Configuration set <{name}> does not exist.")
 
@@ -56,7 +56,7 @@ def entry_fault(service: str, params: Params, entry: Params) -> SesFault | None:
     found = (
         first(fault_words.in_tag, entry.get("ReplacementTags") or ())
         or _recipients(destination(entry.get("Destination")))
-        or _addresses(params.get("ReplyToAddresses"))
+        or first(fault_words.in_address, params.get("ReplyToAddresses") or ())
     )
     return None if found is None else _fault(service, found)
 
@@ -76,8 +76,7 @@ def _fault(service: str, found: Found) -> SesFault:
 
 def _tags(params: Params) -> Found | None:
     for name in _TAG_LISTS:
-        given = params.get(name)
-        if given and (found := first(fault_words.in_tag, given)) is not None:
+        if name in params and (found := first(fault_words.in_tag, params[name] or ())):
             return found
     return None
 
@@ -108,7 +107,7 @@ def _v1_raw(params: Params) -> Found | None:
     needs = content.Needs(sender=not source, recipients=not given)
     return (
         (_recipients(given) if given else None)
-        or _addresses([source] if source else None)
+        or first(fault_words.in_address, (source,) if source else ())
         or content.raw(body, needs, content.MOST_V1)
     )
 
@@ -131,11 +130,11 @@ def _v2_raw(params: Params, given: Params) -> Found | None:
     people = destination(params.get("Destination"))
     sender = params.get("FromEmailAddress")
     named = (sender, params.get("FeedbackForwardingEmailAddress"))
+    replies = params.get("ReplyToAddresses") or ()
     needs = content.Needs(sender=not sender, recipients=not people)
     return (
         (_recipients(people) if people else None)
-        or _addresses(filter(None, named))
-        or _addresses(params.get("ReplyToAddresses"))
+        or first(fault_words.in_address, [*filter(None, named), *replies])
         or content.raw(given.get("Data", b""), needs, content.MOST_V2)
     )
 
@@ -143,26 +142,20 @@ def _v2_raw(params: Params, given: Params) -> Found | None:
 def _people(params: Params, sender: str, feedback: str) -> Found | None:
     if not (source := params.get(sender)):
         return Found("Source cannot be empty")
-    bounces = params.get(feedback)
-    return (
-        _addresses((source, bounces) if bounces else (source,))
-        or _addresses(params.get("ReplyToAddresses"))
-        or _recipients(destination(params.get("Destination")))
-    )
+    bounces, replies = params.get(feedback), params.get("ReplyToAddresses") or ()
+    named = (source, bounces, *replies) if bounces else (source, *replies)
+    return _recipients(destination(params.get("Destination")), named)
 
 
-def _recipients(recipients: Sequence[str]) -> Found | None:
+def _recipients(recipients: Sequence[str], named: Iterable[str] = ()) -> Found | None:
+    """Check the addresses a call names first, then all it is for."""
+    if found := first(fault_words.in_address, (*named, *recipients)):
+        return found
     if not recipients:
         return Found("Destination must have at least one address.")
-    if (found := _addresses(recipients)) is not None:
-        return found
     if len(recipients) > MOST_RECIPIENTS:
         return Found(f"Recipient count exceeds {MOST_RECIPIENTS}.")
     return None
-
-
-def _addresses(addresses: Iterable[str] | None) -> Found | None:
-    return first(fault_words.in_address, addresses) if addresses else None
 
 
 def _bulk(service: str, params: Params) -> Found | None:

@@ -244,9 +244,9 @@ def _within(params: Mapping[str, Any], tree: Mapping[str, Any]) -> bool:
     for value, known in waiting:
         if isinstance(value, dict):
             for name, inner in value.items():
-                if (below := known.get(name)) is None:
+                if name not in known:
                     return False
-                if below:
+                if below := known[name]:
                     waiting.append((inner, below))
         else:
             waiting += [(each, known) for each in value]

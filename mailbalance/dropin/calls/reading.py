@@ -71,12 +71,8 @@ def drafts(
     return found
 
 
-def _draft(sender: str, to: str) -> Draft:
-    return Draft(places={"from_": sender, "to": to})
-
-
 def _addressed(params: Params, sender: str) -> Draft:
-    draft = _draft(sender, "Destination.ToAddresses")
+    draft = Draft(places={"from_": sender, "to": "Destination.ToAddresses"})
     addresses.read_sender(draft, params.get(sender), sender)
     addresses.read_destination(draft, params.get("Destination"), "Destination")
     addresses.read_replies(draft, params)
@@ -109,7 +105,7 @@ def _v1_stored(
 
 
 def _v1_raw(params: Params, templates: Templates) -> list[Draft]:
-    draft = _draft("Source", "Destinations")
+    draft = Draft(places={"from_": "Source", "to": "Destinations"})
     place = "RawMessage.Data"
     raw.read_raw(draft, (params.get("RawMessage") or {}).get("Data", b""), place)
     raw.read_v1_source(draft, params.get("Source"))
@@ -137,7 +133,8 @@ def _v2_single(params: Params, templates: Templates) -> list[Draft]:
 
 
 def _v2_raw(params: Params, given: Params) -> Draft:
-    draft = _draft("FromEmailAddress", "Destination.ToAddresses")
+    places = {"from_": "FromEmailAddress", "to": "Destination.ToAddresses"}
+    draft = Draft(places=places)
     place = "Content.Raw.Data"
     raw.read_raw(draft, given.get("Data", b""), place)
     raw.read_v2_authors(draft, params)
