@@ -262,3 +262,21 @@ def test_a_second_kind_of_content_stays_on_ses():
     content = {"Simple": TEXT, "Template": {"TemplateName": "welcome"}}
 
     assert "it is not the only content" in part(v2(content), welcome=UUID).only_ses
+
+
+@pytest.mark.parametrize(
+    ("entry", "place"),
+    [
+        ({}, "DefaultContent.Template.Headers"),
+        ({"ReplacementHeaders": []}, "DefaultContent.Template.Headers"),
+        (
+            {"ReplacementHeaders": [{"Name": "X-A", "Value": "1"}]},
+            "BulkEmailEntries[0].ReplacementHeaders",
+        ),
+    ],
+)
+def test_a_header_is_named_where_it_was_given(entry, place):
+    given = {"Headers": [{"Name": "X-SES-A", "Value": "1"}]}
+    (found,) = parts(bulk_v2(entry, template=given), welcome=UUID)
+
+    assert found.only_ses.startswith(f"{place}: ")
