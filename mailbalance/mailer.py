@@ -124,13 +124,15 @@ class Mailer(Stages):
             from mailbalance.config import read_settings
         settings = read_settings(hidden(environ))
         weights = ("backup" if w.backup else w.value for w in settings.split)
-        return cls(
+        made = cls(
             dict(zip(assembly.make_backends(settings), weights, strict=True)),
             policy=assembly.make_policy(settings),
             observers=observers,
             from_=settings.from_,
             reply_to=settings.reply_to,
         )
+        made.templates = settings.templates
+        return made
 
     def __repr__(self) -> str:
         said = (

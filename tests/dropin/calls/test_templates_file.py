@@ -2,7 +2,9 @@
 
 import pytest
 
+from mailbalance import Mailer
 from mailbalance.config import read_settings, read_templates
+from mailbalance.dropin.templates import templates_for
 from mailbalance.errors import ConfigError
 from tests.dropin.calls.samples import UUID
 
@@ -71,3 +73,16 @@ def test_all_mistakes_are_told_together_with_those_of_the_other_variables(write)
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_templates({"MAILBALANCE_TEMPLATES": str(tmp_path / "none.json")})
+
+
+def test_a_mailer_has_the_templates_of_the_environment_it_was_made_from(
+    write, monkeypatch
+):
+    other = write(f'{{"farewell": "{UUID}"}}', "other.json")
+    monkeypatch.setenv("MAILBALANCE_TEMPLATES", other["MAILBALANCE_TEMPLATES"])
+    split = {"MAILBALANCE_SPLIT": "memory=1"}
+    own = write(f'{{"welcome": "{UUID}"}}')
+
+    assert templates_for(Mailer.from_env(split | own)) == {"welcome": UUID}
+    assert templates_for(Mailer.from_env(split)) == {}
+    assert templates_for(Mailer("memory=1", environ=split)) == {"farewell": UUID}
