@@ -65,7 +65,8 @@ def drafts(
     found = _READERS[service, operation](params, templates)
     unknown = parameters.unknown(service, operation, params)
     for draft in found:
-        settings.keep_what_only_ses_can(draft)
+        if "ses" in draft.fields:
+            settings.keep_what_only_ses_can(draft)
         for place in unknown:
             draft.keep(place, "this version of mailbalance does not know it")
     return found
@@ -75,7 +76,8 @@ def _addressed(params: Params, sender: str) -> Draft:
     draft = Draft(places={"from_": sender, "to": "Destination.ToAddresses"})
     addresses.read_sender(draft, params.get(sender), sender)
     addresses.read_destination(draft, params.get("Destination"), "Destination")
-    addresses.read_replies(draft, params)
+    if "ReplyToAddresses" in params:
+        addresses.read_replies(draft, params)
     settings.read_settings(draft, params)
     return draft
 
@@ -83,7 +85,8 @@ def _addressed(params: Params, sender: str) -> Draft:
 def _v1_simple(params: Params, templates: Templates) -> list[Draft]:
     draft = _addressed(params, "Source")
     content.read_simple(draft, params.get("Message") or {}, "Message")
-    message_tags.read_tags(draft, (params.get("Tags"), "Tags"))
+    if "Tags" in params:
+        message_tags.read_tags(draft, (params["Tags"], "Tags"))
     return [draft]
 
 
@@ -91,7 +94,8 @@ def _v1_template(params: Params, templates: Templates) -> list[Draft]:
     draft = _addressed(params, "Source")
     data = stored.read_data(draft, (params.get("TemplateData"), "TemplateData"))
     _v1_stored(draft, params, data, templates)
-    message_tags.read_tags(draft, (params.get("Tags"), "Tags"))
+    if "Tags" in params:
+        message_tags.read_tags(draft, (params["Tags"], "Tags"))
     return [draft]
 
 
@@ -112,7 +116,8 @@ def _v1_raw(params: Params, templates: Templates) -> list[Draft]:
     recipients = params.get("Destinations") or ()
     raw.read_recipients(draft, [(recipients, "Destinations")], place)
     settings.read_settings(draft, params)
-    message_tags.read_tags(draft, (params.get("Tags"), "Tags"))
+    if "Tags" in params:
+        message_tags.read_tags(draft, (params["Tags"], "Tags"))
     return [draft]
 
 
@@ -126,7 +131,8 @@ def _v2_single(params: Params, templates: Templates) -> list[Draft]:
             _v2_template(draft, template, "Content.Template", (), templates)
         else:
             content.read_simple(draft, body.get("Simple") or {}, "Content.Simple")
-    message_tags.read_tags(draft, (params.get("EmailTags"), "EmailTags"))
+    if "EmailTags" in params:
+        message_tags.read_tags(draft, (params["EmailTags"], "EmailTags"))
     for name in body if len(body) > 1 else ():
         draft.keep(f"Content.{name}", "it is not the only content")
     return [draft]

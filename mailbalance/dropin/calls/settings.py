@@ -67,9 +67,7 @@ def _read_groups(draft: Draft, params: Mapping[str, Any]) -> None:
 
 
 def keep_what_only_ses_can(draft: Draft) -> None:
-    """Keep a message on SES whose options, if it has any, nobody else can honour."""
-    if "ses" not in draft.fields:
-        return
+    """Keep a message on SES whose options no other provider can honour."""
     options = draft.fields["ses"]
     for name in ONLY_SES.keys() & options.keys():
         draft.keep(draft.places.get(f"ses.{name}", f"ses.{name}"), ONLY_SES[name])
