@@ -60,7 +60,7 @@ class Address(Value):
     @classmethod
     def _from_text(cls, value: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, str):
-            return build(value)
+            return value if type(value) is cls else build(value)
         plain: Self | None = _plain(cls, value)
         if plain is not None:
             return plain

@@ -31,6 +31,8 @@ _LONGEST_CATEGORY = 255
 
 
 def _one_or_many(value: Any) -> Any:
+    if type(value) is tuple:
+        return value
     if value is None:
         return ()
     if isinstance(value, (str, Address, Mapping)):

@@ -179,7 +179,7 @@ class Message(Value):
         Two threads may both make it, and both get the one that was kept first. It stays
         out of comparisons, copies with changes and JSON.
         """
-        kept = self.__dict__
+        kept = vars(self)
         found: T | None = kept.get(name)
         return kept.setdefault(name, make(self)) if found is None else found
 

@@ -76,6 +76,7 @@ class Traffic:
             gate = state.gates.get(name)
             if (
                 gate is None
+                or ask.now > ask.latest
                 or not gate.open(ask.now)
                 or name in self.drained
                 or (state.senders and (name, ask.sender) in state.senders)
