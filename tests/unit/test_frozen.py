@@ -40,7 +40,7 @@ def test_every_change_is_refused(change):
     "other", [{"a": 1}, MappingProxyType({"a": 1}), FrozenDict([("a", 1)])]
 )
 def test_it_equals_any_mapping_with_the_same_items(other):
-    assert MADE == other
+    assert other == MADE
 
 
 def test_equal_ones_have_one_hash():

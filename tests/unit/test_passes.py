@@ -395,6 +395,51 @@ def test_a_refusal_for_want_of_any_backend_says_that_they_are_drained():
     assert "is drained; undrain one" in error.detail
 
 
+def the_only_place(world):
+    """Take a place and give it back while somebody else chooses."""
+    given = world.choose()
+    assert world.gate().in_flight == 1
+    with world.traffic.state().lock:
+        world.traffic.undo(given)
+    assert world.gate().in_flight == 1
+
+
+def looked_at(world):
+    return world.traffic.at_once(world.doors[0], world.ask()).kind == "single"
+
+
+def compared(world):
+    able = [Fresh(door) for door in world.doors]
+    return world.traffic.choose(able, world.ask()).gate.name == "ses"
+
+
+def called(world):
+    return world.traffic.call(world.doors[0], NOW).gate.in_flight == 1
+
+
+def told_apart(world):
+    envelope = Envelope.of(MESSAGE)
+    route = Route(world.doors, "ses")
+    return world.traffic.kept_from(route, envelope, NOW) == ()
+
+
+@pytest.mark.parametrize("act", [looked_at, compared, called, told_apart])
+def test_a_place_given_back_amid_a_choice_is_there_for_who_asks_next(act):
+    world = World(Door(concurrency=1), Door(name="other", account="mt"))
+    the_only_place(world)
+
+    assert act(world)
+
+
+def test_a_refusal_counts_what_was_given_back_amid_a_choice():
+    world = World(Door(Rate(1, 60.0)))
+    the_only_place(world)
+
+    error = world.traffic.refusal([Fresh(door) for door in world.doors], world.ask())
+
+    assert error.retry_after == 0
+
+
 def test_a_pass_of_the_process_before_a_fork_changes_nothing_here(monkeypatch):
     world = World()
     given = world.choose()
