@@ -11,8 +11,8 @@ import pytest
 from mailbalance.wire.alarm import Alarm
 from mailbalance.wire.http import streams
 from mailbalance.wire.http.direct import looped as direct_looped
-from mailbalance.wire.http.direct import looped_pool as direct_pool
-from mailbalance.wire.smtp import looped, looped_pool, looped_pump
+from mailbalance.wire.slots import LoopedSlots
+from mailbalance.wire.smtp import looped, looped_pump
 from mailbalance.wire.smtp.transaction import Transaction
 from tests.wire import live_cancelling
 from tests.wire.cancelling import figures
@@ -61,11 +61,7 @@ def cut_connections_are_kept(patch: pytest.MonkeyPatch) -> None:
 
 
 def places_in_the_pool_are_lost(patch: pytest.MonkeyPatch) -> None:
-    for places, name in (
-        (looped_pool.LoopedPool, "_leave"),
-        (direct_pool._Door, "leave"),
-    ):
-        patch.setattr(places, name, _unless_cancelled(getattr(places, name)))
+    patch.setattr(LoopedSlots, "release", _unless_cancelled(LoopedSlots.release))
 
 
 def _unless_cancelled(real: Callable[[Any], None]) -> Callable[[Any], None]:

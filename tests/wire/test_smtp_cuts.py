@@ -56,7 +56,7 @@ def connections_are_kept_after_anything(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_dot_goes_with_the_body(patch: pytest.MonkeyPatch) -> None:
-    wire = Mail.wire.func  # type: ignore[attr-defined]
+    wire = Mail.wire.fget  # type: ignore[attr-defined]
     patch.setattr(Mail, "wire", property(lambda self: (*wire(self), b".\r\n")))
     patch.setattr(transaction, "DOT", b"")
 
