@@ -394,6 +394,16 @@ def test_only_the_first_try_may_go_with_others_and_only_by_the_backends_named(
     assert (first, hand.step.together) == (found, False)
 
 
+def test_a_message_that_goes_alone_after_all_is_gathered_no_longer():
+    hand = Hand(SES, together={"ses"})
+    gate = hand.traffic.state().gates["ses"]
+    gathered = gate.gathering, gate.in_flight
+
+    hand.steps.send(Alone())
+
+    assert (gathered, (gate.gathering, gate.in_flight)) == ((1, 0), (0, 1))
+
+
 def test_a_message_with_room_nowhere_in_time_is_refused_before_any_try():
     slow = Door("slow", "none", replace(LIMITS, rates=(Rate(1, 60.0),)))
     traffic = Traffic()
