@@ -212,12 +212,11 @@ class Mailer(Stages):
     ) -> dict[str, str]:
         """Give the exact request each backend would make, or why it cannot."""
         taken = self.take(message, **fields)
-        envelope = Envelope.of(taken)
         shown = {}
         for name, backend in self.backends.items():
-            reason = backend.refuses(taken, envelope)
+            reason = backend.refuses(taken, taken.envelope())
             cannot = f"cannot carry this message: {reason}"
-            shown[name] = cannot if reason else backend.preview(taken, envelope)
+            shown[name] = cannot if reason else backend.preview(taken, taken.envelope())
         return shown
 
     def send_many(
