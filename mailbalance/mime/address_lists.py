@@ -18,10 +18,11 @@ from mailbalance.rules.characters import fault_in_line
 #: Characters of a header that are looked at; 64 KiB hold over a thousand addresses.
 LONGEST = 65_536
 
+# A quoted part before an @ may hold any mark, and 64 octets (RFC 5321 section 4.5.3.1.1).
 _TOKEN = re.compile(
     r"""(?P<word>=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=)
       | (?P<quoted>"(?:[^"\\]|\\.)*")
-      | (?P<angle><[^<>]*>)
+      | (?P<angle><"(?:[^"\\]|\\.){0,64}"@[^<>"]*>|<[^<>]*>)
       | (?P<escape>\\.)
       | (?P<mark>[(),;:])
       | (?P<text>[^"<>(),;:\\=]+|.)""",

@@ -73,6 +73,8 @@ def _must_be_one_recipient(line: str, address: Address) -> None:
     assert found.addresses == [address]
     assert not found.unreadable
     assert not found.grouped
+    if re.search("[<>]", address.email):
+        return  # the witness takes such a mark for the end, though it stands in quotes
     read = fast_mail_parser.parse_email(f"To: {line}\r\n\r\n".encode())
     assert [each.address for each in read.to] == [address.email]
 
@@ -98,6 +100,7 @@ ADDRESS = Target(
         b"a\x07b <a@b.c>",
     ),
     longest=300,
+    found=(b' "@o>"@o',),
 )
 
 

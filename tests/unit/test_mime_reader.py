@@ -11,7 +11,7 @@ import pytest
 from mailbalance import mime
 from mailbalance.errors import MessageError
 from mailbalance.message import Address, Message
-from mailbalance.mime import dates
+from mailbalance.mime import address_lists, dates
 
 HEAD = "From: Ana <a@b.c>\nTo: d@e.f\nSubject: S\n"
 
@@ -442,3 +442,12 @@ def test_addresses_of_many_writers_are_read(
     message = take(f"From: a@b.c\nTo: {written}\n\nx")
 
     assert [(a.name, a.email) for a in message.to] == found
+
+
+@pytest.mark.parametrize(
+    "email", ['"a>b"@example.com', '"@o>"@o.example', '"<"@x.example']
+)
+def test_a_quoted_part_may_hold_what_ends_an_angle(email: str) -> None:
+    found = address_lists.read(f"Ana <{email}>")
+
+    assert found.addresses == [Address(email=email, name="Ana")]
