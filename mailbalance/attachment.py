@@ -40,11 +40,15 @@ def _without(rule: str) -> AfterValidator:
 
 
 def guess_content_type(filename: str) -> str:
-    """Guess from the ending, as ``mimetypes`` does; a compressed file is just bytes."""
+    """Guess from the ending, as ``mimetypes`` does; a compressed file is just bytes.
+
+    The type is in lower case, as readers give it back: tables of a system's types, which
+    ``mimetypes`` reads, have a few in capitals.
+    """
     kind, packed = mimetypes.guess_type(filename, strict=False)
     if packed == "gzip":
         return "application/gzip"
-    return kind if kind and not packed else _UNKNOWN_TYPE
+    return kind.lower() if kind and not packed else _UNKNOWN_TYPE
 
 
 class Attachment(Value):

@@ -1,6 +1,7 @@
 """The message model: what it takes, what it refuses, and how it stays what it is."""
 
 import copy
+import mimetypes
 import pathlib
 import pickle
 import re
@@ -308,6 +309,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: pathlib.Path) -> None:
 )
 def test_the_type_of_a_file_is_guessed(name: str, kind: str) -> None:
     assert Attachment(content=b"", filename=name).content_type == kind
+
+
+def test_a_type_that_the_system_knows_in_capitals_is_guessed_in_lower_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mimetypes.init()
+    monkeypatch.setitem(mimetypes.types_map, ".odd-kind", "application/ODD")
+
+    assert Attachment(content=b"", filename="a.odd-kind").content_type == (
+        "application/odd"
+    )
 
 
 @pytest.mark.parametrize(
