@@ -130,10 +130,11 @@ class SmtpProtocol(asyncio.Protocol):
     def _take_line(self) -> bytes | bool:
         """A line, or ``False`` if none is complete."""
         end = self._inbox.find(b"\n", self._scanned)
+        self._scanned = len(self._inbox)
+        if (end if end >= 0 else self._scanned) > MAX_COMMAND:
+            self._hang_up("500 Line too long")
+            return False
         if end < 0:
-            self._scanned = len(self._inbox)
-            if self._scanned > MAX_COMMAND:
-                self._hang_up("500 Line too long")
             return False
         line = bytes(self._inbox[:end]).rstrip(b"\r")
         del self._inbox[: end + 1]
@@ -149,7 +150,7 @@ class SmtpProtocol(asyncio.Protocol):
             size = end + len(_END)
         if end < 0:
             self._scanned = len(self._inbox)
-            if self._scanned > self._door.max_size:
+            if self._scanned - len(_END) >= self._door.max_size:  # so the end is beyond
                 self._too_big = True
                 del self._inbox[: -len(_END)]
                 self._scanned = 0

@@ -133,6 +133,10 @@ SMTP = Target(
         ),
         b"\0\0" + b"\x2d" * 8 + b"NOOP\r\n\nNOOP\r\n",
     ),
+    # A line too long to be taken, whether or not its end came with it.
+    found=(
+        b"\0\0w-\xfdwwwwwwwMA\0\0IL FROM:<a@x.com>\xfaa\xff\xfa SIZE=a\xff\x9d9\r\n",
+    ),
     longest=500,
 )
 

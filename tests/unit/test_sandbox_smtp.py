@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailbalance.sandbox.credentials import Credentials
 from mailbalance.sandbox.faults import Faults
-from mailbalance.sandbox.smtp import SmtpProtocol
+from mailbalance.sandbox.smtp import MAX_COMMAND, SmtpProtocol
 from mailbalance.sandbox.smtp_doors import SmtpDoor
 from mailbalance.sandbox.smtp_providers import MailtrapSmtpDoor, SesSmtpDoor
 from mailbalance.sandbox.store import Store
@@ -39,6 +39,9 @@ class Wire(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def pause_reading(self) -> None:
+        """Nothing comes by itself."""
 
 
 class Talk:
@@ -142,6 +145,33 @@ def test_a_message_that_is_too_big_is_read_to_its_end_and_forgotten(
 
     assert talk.codes[-2:] == [552, 250]
     assert talk.arrived == []
+
+
+@given(over=st.booleans(), place=st.integers(min_value=2990, max_value=3010))
+def test_the_largest_message_is_the_same_however_it_is_cut(
+    over: bool, place: int
+) -> None:
+    small = type("Small", (MailtrapSmtpDoor,), {"max_size": 3000})
+    body = HEAD.encode() + b"x" * (3000 + over - len(HEAD))
+    first, second = body + b"\r\n.\r\n", b"NOOP\r\n"
+
+    talk = Talk([f"{OPEN}{MAIL}".encode(), first[:place], first[place:], second], small)
+
+    assert talk.codes[-2:] == [552 if over else 250, 250]
+    assert len(talk.arrived) == (not over)
+
+
+@given(
+    over=st.booleans(),
+    place=st.integers(min_value=MAX_COMMAND - 9, max_value=MAX_COMMAND + 9),
+)
+def test_the_longest_line_is_the_same_however_it_is_cut(over: bool, place: int) -> None:
+    line = b"NOOP " + b"x" * (MAX_COMMAND + over - 6) + b"\r\n"
+
+    talk = Talk([OPEN.encode(), line[:place], line[place:]])
+
+    assert talk.codes[3:] == ([500] if over else [250])
+    assert talk.wire.closed == over
 
 
 def test_a_reset_forgets_the_transaction() -> None:
