@@ -168,7 +168,7 @@ def split(value: str) -> tuple[str, str]:
     if not text:
         raise ValueError(f"is empty; {_FORM}")
     if not text.endswith(">"):
-        if "<" in text:
+        if "<" in _after_quotes(text):
             raise ValueError(
                 _SEVERAL if "," in text else "has text after its >; remove it"
             )
@@ -185,6 +185,12 @@ def split(value: str) -> tuple[str, str]:
     return _unquoted_name(name.rstrip(" \t"), rest), _inside("<" + rest)
 
 
+def _after_quotes(text: str) -> str:
+    """Leave out a quoted part in front, which may hold any mark."""
+    quoted = _QUOTED.match(text)
+    return text[quoted.end() :] if quoted else text
+
+
 def _unquoted_name(name: str, rest: str) -> str:
     decoded, exact = encoded_words.decode(name)
     if not exact:
@@ -196,7 +202,7 @@ def _unquoted_name(name: str, rest: str) -> str:
 
 def _inside(angle: str) -> str:
     email = angle[1:-1]
-    if "<" in email or ">" in email:
+    if re.search("[<>]", _after_quotes(email)):
         raise ValueError(
             _SEVERAL if "," in email else "has < or > twice; remove one pair"
         )

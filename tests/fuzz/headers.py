@@ -131,6 +131,7 @@ LIST = Target(
         lambda sound: SimpleNamespace(sub=lambda quoted, text: text),
         b'a@b.c (Nora "x")',
     ),
+    found=(b'""@ ;cd<cd<" <]"@c>a, @c>,',),
     longest=400,
 )
 

@@ -49,6 +49,26 @@ def test_a_list_never_yields_an_address_we_would_not_take(text: str) -> None:
         assert Address.parse(str(address)) == address
 
 
+@given(
+    st.text(
+        st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20
+    ),
+    st.text('ab.@<>"(),;:\\ é', max_size=10),
+)
+@example(" <]", "cd")
+@example(">", "")
+def test_any_mark_may_stand_in_the_quotes_before_an_at(local: str, name: str) -> None:
+    quoted = local.replace("\\", "\\\\").replace('"', '\\"')
+    try:
+        address = Address(email=f'"{quoted}"@x.com', name=name)
+    except MessageError:
+        assert "=?" in local
+        return
+    assert Address.parse(str(address)) == address
+    found = address_lists.read(mime.address_list([address]))
+    assert found.addresses == [address]
+
+
 _words = st.from_regex("[A-Za-z0-9 .'-]{1,70}", fullmatch=True)
 _domains = st.from_regex(
     "([a-z0-9-]{1,64}[.]){0,5}[A-Za-z0-9-]{1,9}[.]?", fullmatch=True
