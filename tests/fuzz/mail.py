@@ -157,10 +157,14 @@ def _must_say(message: Message, data: bytes) -> None:
         found = [each.address for each in getattr(rust, field)]
         assert found == [each.email for each in getattr(message, field)]
     assert rust.from_.address == message.from_.email  # type: ignore[union-attr]
-    # It lists files of these types that are shown inline after the bodies.
-    assert _unix("".join(rust.text_plain[:1])) == _unix(message.text)
-    assert _unix("".join(rust.text_html[:1])) == _unix(message.html)
-    shown = len(rust.text_plain[1:]) + len(rust.text_html[1:])
+    # It lists files of these types that are shown inline after the bodies, if any.
+    shown = 0
+    for body, texts in (
+        (message.text, rust.text_plain),
+        (message.html, rust.text_html),
+    ):
+        assert not body or _unix(texts[0]) == _unix(body)
+        shown += len(texts) - bool(body)
     assert shown + len(rust.attachments) == len(message.attachments)
 
 
@@ -180,8 +184,14 @@ WRITING = Target(
         lambda sound: bytes(range(0x80)),
         b"\1\x02a\0\x05",
     ),
-    # A name whose type a system's table has in capitals.
-    found=(b"\x02\x05<\x01\x0b--.-=_a~\xffF>\x05\t\x03png\x05a.pdxd\0\0\0\x01n\x01n",),
+    found=(
+        # A name whose type a system's table has in capitals.
+        b"\x02\x05<\x01\x0b--.-=_a~\xffF>\x05\t\x03png\x05a.pdxd\0\0\0\x01n\x01n",
+        # A file of text beside HTML alone, shown inline.
+        b"\x02\x05<img>\x05\t\x03png\x05a."
+        + b"q" * 76
+        + b"tqqqpng\x05\1\0\1\x02id\x05\0\0\0\0b.pdf\x05\0\0",
+    ),
 )
 
 
