@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         GaveUp,
         HealthChanged,
         Observer,
+        Trying,
     )
     from mailbalance.keys import KeyStore, MemoryKeys
     from mailbalance.mailer import Mailer
@@ -100,6 +101,7 @@ _HOMES = {
         "GaveUp",
         "HealthChanged",
         "Observer",
+        "Trying",
     ),
     "mailbalance.keys": ("KeyStore", "MemoryKeys"),
     "mailbalance.mailer": ("Mailer",),
@@ -156,6 +158,7 @@ __all__ = [
     "Stopping",
     "ThrottledError",
     "TransientError",
+    "Trying",
     "UnavailableError",
     "UnknownOutcomeError",
     "UnsuitableError",

@@ -24,6 +24,24 @@ logger = logging.getLogger("mailbalance")
 
 @swift
 @dataclass(frozen=True, slots=True)
+class Trying:
+    """One try begins: from here on the backend may accept the message.
+
+    A record of what may have been sent must be made now, before it is known.
+
+    Attributes:
+        key: The message's key, or ``None``.
+        message_id: The message's Message-ID header.
+        backend: Name of the backend that gets it.
+    """
+
+    key: str | None
+    message_id: str
+    backend: str
+
+
+@swift
+@dataclass(frozen=True, slots=True)
 class Attempted:
     """One try ended.
 
@@ -84,7 +102,7 @@ class HealthChanged:
     rest: float = 0.0
 
 
-Event: TypeAlias = Attempted | Accepted | GaveUp | HealthChanged
+Event: TypeAlias = Trying | Attempted | Accepted | GaveUp | HealthChanged
 
 
 class Observer(Protocol):
@@ -119,8 +137,10 @@ def log(event: Event) -> None:
     """Write an event to the ``mailbalance`` logger: ids and counts, never addresses.
 
     A try that failed or ended unknown, a message nobody accepted, and a backend that begins
-    to cool are warnings.
+    to cool are warnings. A try is told when it ended.
     """
+    if isinstance(event, Trying):
+        return
     if isinstance(event, HealthChanged):
         _log_health(event)
     elif isinstance(event, Attempted):

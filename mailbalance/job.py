@@ -47,7 +47,7 @@ class Job:
 
     __slots__ = (
         "_attempts", "_clock", "_envelope", "_message", "_observers", "_router",
-        "_traffic", "_under_way", "over", "route", "steps",
+        "_silent", "_traffic", "_under_way", "over", "route", "steps",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,7 @@ class Job:
         self._traffic = traffic
         self._clock = clock
         self._observers = observers
+        self._silent = events.in_vain(observers, logging.DEBUG)
         self._attempts: list[Attempt] = []
         self._under_way = under_way
         #: Called with what became of it, also when its caller has gone by then; with
@@ -136,6 +137,12 @@ class Job:
             return self._envelope
         return self._envelope.only(recipients)
 
+    def trying(self, step: Try) -> None:
+        """Tell that a message is about to be handed to a backend."""
+        message_id = self._message.stamp().message_id
+        told = events.Trying(self._message.key, message_id, step.backend.name)
+        events.tell(self._observers, told)
+
     def send(self, step: Try) -> Answer:
         """Make one attempt and wait for it."""
         envelope, left = self.envelope(step.recipients), step.timeout
@@ -144,6 +151,8 @@ class Job:
                 ends = self._clock() + left
                 self._probe(step)
                 left = ends - self._clock()
+            if not self._silent:
+                self.trying(step)
             return step.backend.send(self._message, envelope, timeout=left)
         except DeliveryError as error:
             return error
@@ -167,12 +176,15 @@ class Job:
         ``asyncio.shield`` says so, too, but a turn of the loop later. An error is given,
         not raised: a loop that ends logs what its tasks raise, and this one is told.
         """
-        envelope = self.envelope(step.recipients)
+        envelope, left = self.envelope(step.recipients), step.timeout
         try:
             if step.probe != "no":
-                return await self._aprobed(step, envelope)
-            sent = step.backend.asend(self._message, envelope, timeout=step.timeout)
-            return await sent
+                ends = self._clock() + left
+                await self._aprobe(step)
+                left = ends - self._clock()
+            if not self._silent:
+                self.trying(step)
+            return await step.backend.asend(self._message, envelope, timeout=left)
         except DeliveryError as error:
             return error
         finally:
@@ -188,9 +200,8 @@ class Job:
         else:
             self._traffic.learn(step.backend, rates, self._clock())
 
-    async def _aprobed(self, step: Try, envelope: Envelope) -> Receipt:
-        """Do as ``_probe`` does, and then send."""
-        ends = self._clock() + step.timeout
+    async def _aprobe(self, step: Try) -> None:
+        """Do as ``_probe`` does, without blocking the event loop."""
         try:
             rates = await cast("Probing", step.backend).aprobe(timeout=_patience(step))
         except DeliveryError:
@@ -198,8 +209,6 @@ class Job:
                 raise
         else:
             self._traffic.learn(step.backend, rates, self._clock())
-        left = ends - self._clock()
-        return await step.backend.asend(self._message, envelope, timeout=left)
 
     def accepted(self, receipt: Receipt) -> None:
         """Tell of a message that was accepted."""
@@ -241,7 +250,7 @@ class Job:
         if isinstance(answer, Receipt):
             self._router.carried(attempt.backend, len(answer.accepted))
             fine = attempt.outcome == "accepted" and not detached
-            if fine and events.in_vain(self._observers, logging.DEBUG):
+            if fine and self._silent:
                 return
         message_id = self._message.stamp().message_id
         told = events.Attempted(self._message.key, message_id, attempt, detached)

@@ -7,9 +7,11 @@ around a batch. What must not: threads, tasks, sleeping.
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from mailbalance import events
 from mailbalance.backend import Receipt, Try
 from mailbalance.batch import ApartError, Batching
 from mailbalance.bulk.lanes import Member
@@ -117,6 +119,12 @@ class Handling:
         self.mailer.traffic.undo(given)
         why = "no room for another call before the time-out"
         return ThrottledError(why, retry_after=given.delay, **facts)
+
+    def trying(self, batch: Batch) -> None:
+        """Tell that the messages of a batch are about to be handed to its backend."""
+        if not events.in_vain(self.mailer.observers, logging.DEBUG):
+            for member in batch.members:
+                member.job.trying(member.step)
 
     @staticmethod
     def refused(batch: Batch, error: DeliveryError) -> list[Answer | None]:

@@ -195,6 +195,7 @@ class Sending:
             batch.close()
             raise
         timeout = batch.timeout - given.delay
+        self.handling.trying(batch)
         calling = batch.batching.asend_batch(batch.mails, timeout=timeout)
         call = self._loop.create_task(_all(calling))
         detached = self._mailer.under_way.detached  # closing the mailer waits for these

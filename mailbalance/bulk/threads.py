@@ -231,6 +231,7 @@ class _Sending:
                 if given.delay:
                     self._mailer.timing.sleep(given.delay)
                 timeout = batch.timeout - given.delay
+                self.handling.trying(batch)
                 found = batch.batching.send_batch(batch.mails, timeout=timeout)
             except (DeliveryError, MessageError, ApartError) as error:
                 found = error

@@ -25,6 +25,7 @@ from mailbalance import (
     RejectedError,
     RetryPolicy,
     TransientError,
+    Trying,
     UnknownOutcomeError,
     mime,
 )
@@ -218,8 +219,24 @@ def test_observers_hear_of_every_attempt_and_of_the_end(send):
 
     send(mailer, **NOTE, key="k1")
 
-    assert [type(event) for event in heard] == [Attempted, Attempted, Accepted]
+    tries = [Trying, Attempted] * 2
+    assert [type(event) for event in heard] == [*tries, Accepted]
     assert {event.key for event in heard} == {"k1"}
+
+
+def test_observers_hear_of_a_try_before_the_backend_gets_the_message(send):
+    backend, tries = MemoryBackend("only", answers=[TransientError("x")]), []
+
+    def note(event):
+        if isinstance(event, Trying):
+            tries.append((backend.tries, event.backend, event.message_id))
+
+    with Mailer(
+        {backend: 1}, observers=[note], policy=RetryPolicy(wait=wait_none())
+    ) as mailer:
+        receipt = send(mailer, **NOTE)
+
+    assert tries == [(n, "only", receipt.message_id) for n in (0, 1)]
 
 
 def test_observers_hear_of_a_message_nobody_accepted(send):
@@ -229,7 +246,7 @@ def test_observers_hear_of_a_message_nobody_accepted(send):
     with pytest.raises(RejectedError):
         send(mailer, **NOTE)
 
-    assert [type(event) for event in heard] == [Attempted, GaveUp]
+    assert [type(event) for event in heard] == [Trying, Attempted, GaveUp]
 
 
 def test_an_observer_that_fails_loses_no_message(send, caplog):
@@ -500,7 +517,7 @@ def test_a_send_cancelled_before_the_commit_point_is_not_made():
     mailer = asyncio.run(story())
 
     assert mailer.split()[0].carried == 0
-    assert (heard[0].attempt.outcome, heard[0].detached) == ("not_accepted", True)
+    assert (heard[1].attempt.outcome, heard[1].detached) == ("not_accepted", True)
 
 
 def test_a_send_cancelled_after_the_commit_point_is_finished_and_told():
@@ -512,7 +529,7 @@ def test_a_send_cancelled_after_the_commit_point_is_finished_and_told():
     mailer = asyncio.run(story())
 
     assert mailer.split()[0].carried == 1
-    assert (heard[0].attempt.outcome, heard[0].detached) == ("accepted", True)
+    assert (heard[1].attempt.outcome, heard[1].detached) == ("accepted", True)
 
 
 def test_a_send_whose_attempt_is_cancelled_by_others_does_not_wait_for_ever():
@@ -630,7 +647,7 @@ def test_a_send_cancelled_while_it_waits_tells_what_is_known():
 
     asyncio.run(story())
 
-    assert [type(event) for event in heard] == [Attempted, GaveUp]
+    assert [type(event) for event in heard] == [Trying, Attempted, GaveUp]
 
 
 def test_a_send_that_ends_while_it_is_cancelled_is_told():

@@ -18,6 +18,7 @@ from mailbalance import (
     RetryPolicy,
     ThrottledError,
     TransientError,
+    Trying,
     UnavailableError,
     UnknownOutcomeError,
 )
@@ -85,6 +86,29 @@ def many(request):
 def two(ses=MemoryBackend, mailtrap=MemoryBackend, **options):
     options.setdefault("policy", RetryPolicy(wait=wait_none()))
     return Mailer({ses("ses"): 60, mailtrap("mailtrap"): 40}, **options)
+
+
+def test_observers_hear_of_each_message_of_a_batch_before_it_goes(many):
+    told = []
+
+    class Listening(Batching):
+        def send_batch(self, mails, *, timeout):
+            names = {message.stamp().message_id for message, _ in mails}
+            told.append(names <= {each.message_id for each in heard})
+            return super().send_batch(mails, timeout=timeout)
+
+    heard = []
+
+    def note(event):
+        if isinstance(event, Trying):
+            heard.append(event)
+
+    mailer = Mailer({Listening("mailtrap"): 1}, observers=[note])
+    many(mailer, (letter(n) for n in range(25)))
+
+    assert told == [True] * 3
+    assert len(heard) == 25
+    assert {each.backend for each in heard} == {"mailtrap"}
 
 
 def test_there_is_one_result_for_each_message_in_their_order(many):

@@ -18,6 +18,7 @@ from mailbalance import (
     GaveUp,
     Mailer,
     MemoryBackend,
+    Trying,
     UnknownOutcomeError,
     events,
     stop_on,
@@ -196,7 +197,7 @@ def test_a_mistake_of_the_message_is_not_told_as_unknown(told):
     with pytest.raises(ClosedError):
         mailer.send(**MAIL)
 
-    assert not told
+    assert [type(event) for event in told] == [Trying]
 
 
 def test_the_handler_from_before_decides_what_becomes_of_the_process():
