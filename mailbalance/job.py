@@ -109,27 +109,28 @@ class Job:
         """
         return cast("Try", self.steps.send(Alone()))
 
-    def leave(self, answer: Answer | None = None) -> None:
-        """End without a caller: make no further try, and tell what is known.
+    def leave(self, answer: Answer | None = None) -> Answer:
+        """Make no further try, tell what is known, and give it.
 
         Args:
             answer: What the try under way came to; ``None`` between two tries.
         """
+        end: Answer
         if answer is None and not self._attempts:
             self.steps.close()
-            self.failed(TransientError("cancelled before a try", phase="cancelled"))
-            return
-        end: Try | Receipt | DeliveryError
-        try:
-            end = self.steps.send(CallerGone(answer))
-        except DeliveryError as error:
-            end = error
+            end = TransientError("cancelled before a try", phase="cancelled")
+        else:
+            try:
+                end = cast("Receipt", self.steps.send(CallerGone(answer)))
+            except DeliveryError as error:
+                end = error
         if answer is not None:
             self._note(answer, detached=True)
         if isinstance(end, Receipt):
             self.accepted(end)
-        elif isinstance(end, DeliveryError):
+        else:
             self.failed(end)
+        return end
 
     def envelope(self, recipients: tuple[str, ...]) -> Envelope:
         """Give the envelope for these recipients."""

@@ -236,7 +236,7 @@ class Mailer(Stages):
 
         Args:
             messages: Anything that gives what ``send`` takes.
-            concurrency: Threads that send; each carries one message or one batch.
+            concurrency: Threads that send, 1 or more; each carries a message or a batch.
             progress: Called after each message with how many are done.
 
         Yields:

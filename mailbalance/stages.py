@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from mailbalance.envelope import Envelope
-from mailbalance.errors import DeliveryError
+from mailbalance.errors import ClosedError, DeliveryError, MailError
 from mailbalance.later import Later
 from mailbalance.oversight import Oversight
 
@@ -107,7 +107,10 @@ class Stages(Oversight):
 
         ``step`` is the step that its plan has given already, if it has.
         """
-        self.under_way.begin(job)
+        try:
+            self.under_way.begin(job)
+        except ClosedError as closed:
+            return _known(job, closed)
         try:
             receipt = driver.run(job, self.timing.sleep, step)
             job.accepted(receipt)
@@ -123,7 +126,10 @@ class Stages(Oversight):
 
     async def afinish(self, job: Job, step: Try | None = None) -> Receipt:
         """Do as ``finish`` does, without blocking the event loop."""
-        self.under_way.abegin(job)
+        try:
+            self.under_way.abegin(job)
+        except ClosedError as closed:
+            return _known(job, closed)
         try:
             receipt = await driver.arun(job, self.timing.asleep, step)
             job.accepted(receipt)
@@ -138,3 +144,16 @@ class Stages(Oversight):
         finally:
             self.under_way.aend(job)
         return receipt
+
+
+def _known(job: Job, closed: ClosedError) -> Receipt:
+    """End a message that may not be tried any more with what is known of its tries.
+
+    Raises:
+        ClosedError: As given, when there were none.
+        DeliveryError: When no backend accepted it.
+    """
+    end = job.leave() if job.attempts else closed
+    if isinstance(end, MailError):
+        raise end from None
+    return end

@@ -73,7 +73,6 @@ class Stopping:
         self._under_way = mailer.under_way
         self._grace = grace
         self._process = os.getpid()
-        self._held: dict[object, int] = {}
         self._over = self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -99,12 +98,10 @@ class Stopping:
         self._end_here()
         if self.signal is not None:
             self._under_way.must_be_open()
-        token = object()
-        self._held[token] = threading.get_ident()
         try:
-            yield
+            with self._under_way.hold():
+                yield
         finally:
-            self._held.pop(token, None)
             self._end_here()
 
     def restore(self) -> None:
@@ -174,7 +171,7 @@ class Stopping:
         if self._process != os.getpid():  # a forked child begins anew
             self._process, self.signal = os.getpid(), None
             self._over = self._ended = False
-            self._held.clear()
+            self._under_way.held.clear()
         if self.signal is None:
             self._begin(number)
             if self._busy():
@@ -226,7 +223,9 @@ class Stopping:
     def _busy(self) -> bool:
         """Whether a send goes on, or what one gave may still have to be written down."""
         under_way = self._under_way
-        return bool(self._held) or any(under_way.senders()) or any(under_way.writers())
+        if under_way.held or any(under_way.senders()):
+            return True
+        return any(under_way.writers())
 
     def _finish(self) -> None:
         self._over = True
@@ -248,7 +247,7 @@ class Stopping:
         """
         own = threading.get_ident()
         elsewhere = own != threading.main_thread().ident or _in_a_loop()
-        if elsewhere or own in self._held.values():
+        if elsewhere or own in self._under_way.held.values():
             return
         while self.signal is not None and not self._ended:
             self._under_way.came_back()

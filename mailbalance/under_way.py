@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from mailbalance.errors import ClosedError
@@ -46,12 +47,14 @@ class UnderWay:
         closed: Why no new send may begin; ``""`` while one may.
         patience: As given; a stop that has waited in vain sets it to 0.
         refused: Called when a new send was refused, in its thread or task.
+        held: Threads for which the end of the process waits, by what they entered.
     """
 
     def __init__(self, patience: float = 0.0) -> None:
         self.closed = ""
         self.patience = patience
         self.refused: Callable[[], object] = _nothing
+        self.held: dict[object, int] = {}
         # Sends of threads, each with its process and thread: a forked child inherits
         # those of its parent's other threads, which do not run in it. Adding to and
         # taking from a dictionary needs no lock that could be held at a fork.
@@ -83,6 +86,16 @@ class UnderWay:
             self.came_back()
             self.refused()
             raise ClosedError(why)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let the end of the process wait until this thread leaves the block."""
+        token = object()
+        self.held[token] = threading.get_ident()
+        try:
+            yield
+        finally:
+            self.held.pop(token, None)
 
     def begin(self, send: object) -> None:
         """Note a send of this thread.

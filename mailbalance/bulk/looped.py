@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailbalance.bulk.result import Result
-from mailbalance.bulk.source import Source
+from mailbalance.bulk.source import Source, check
 from mailbalance.bulk.tasks import Sending
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TURN = 16
 
 
-async def asend_many(
+def asend_many(
     mailer: Mailer,
     messages: Iterable[Sendable] | AsyncIterable[Sendable],
     *,
@@ -34,6 +34,16 @@ async def asend_many(
     progress: Callable[[int], object] | None,
 ) -> AsyncGenerator[Result, None]:
     """Do what ``Mailer.asend_many`` says."""
+    check(messages, concurrency)
+    return _asend_many(mailer, messages, concurrency, progress)
+
+
+async def _asend_many(
+    mailer: Mailer,
+    messages: Iterable[Sendable] | AsyncIterable[Sendable],
+    concurrency: int,
+    progress: Callable[[int], object] | None,
+) -> AsyncGenerator[Result, None]:
     sending = Sending(mailer, concurrency)
     results = (
         _of_async(sending, messages)

@@ -1,12 +1,17 @@
 """Where many messages come from.
 
-What lives here: ``Source``, which begins one message after another. What must not: waiting
-for the next one, sending.
+What lives here: ``check``, and ``Source``, which begins one message after another. What
+must not: waiting for the next one, sending.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from email.message import Message as MimeMessage
 from typing import TYPE_CHECKING
+
+from mailbalance.errors import ConfigError
+from mailbalance.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +19,21 @@ if TYPE_CHECKING:
     from mailbalance.bulk.handling import Handling
     from mailbalance.bulk.order import Held
     from mailbalance.intake import Sendable
+
+
+def check(messages: object, concurrency: int) -> None:
+    """Check what ``send_many`` was given, before anything is begun.
+
+    Raises:
+        ConfigError: When that cannot work.
+    """
+    if concurrency < 1:
+        raise ConfigError(f"concurrency is {concurrency}; it must be 1 or more")
+    if isinstance(messages, Message | MimeMessage | bytes | str | Mapping):
+        raise ConfigError(
+            f"messages is one {type(messages).__name__}; give an iterable of messages, "
+            "such as a list"
+        )
 
 
 class Source:

@@ -18,7 +18,7 @@ from mailbalance.bulk.handling import Handling, Keyed
 from mailbalance.bulk.lanes import LINGER, Lanes, Member
 from mailbalance.bulk.order import Order
 from mailbalance.bulk.result import Result
-from mailbalance.bulk.source import Source
+from mailbalance.bulk.source import Source, check
 from mailbalance.errors import DeliveryError, MailError, MessageError
 
 if TYPE_CHECKING:
@@ -40,14 +40,26 @@ def send_many(
     progress: Callable[[int], object] | None,
 ) -> Generator[Result, None, None]:
     """Do what ``Mailer.send_many`` says."""
+    check(messages, concurrency)
+    return _send_many(mailer, messages, concurrency, progress)
+
+
+def _send_many(
+    mailer: Mailer,
+    messages: Iterable[Sendable],
+    concurrency: int,
+    progress: Callable[[int], object] | None,
+) -> Generator[Result, None, None]:
     sending = _Sending(mailer, concurrency)
-    try:
-        for done, result in enumerate(_results(sending, messages), 1):
-            if progress is not None:
-                progress(done)
-            yield result
-    finally:
-        sending.stop()
+    # A signal must not cut off the results of what was begun.
+    with mailer.under_way.hold():
+        try:
+            for done, result in enumerate(_results(sending, messages), 1):
+                if progress is not None:
+                    progress(done)
+                yield result
+        finally:
+            sending.stop()
 
 
 def _results(sending: _Sending, messages: Iterable[Sendable]) -> Iterator[Result]:

@@ -79,7 +79,7 @@ def _as_bytes(source: Any) -> bytes:
     if policy is None or not hasattr(source, "as_bytes"):
         kind = type(source).__name__
         raise MessageError(
-            f"a {kind} is no message; give bytes or an email.message object"
+            f"{kind} is no message; give a Message, bytes or an email.message object"
         )
     # 998 and not the default 78: below it the stdlib folds inside addresses and URLs.
     options = {"linesep": "\r\n", "max_line_length": 998, "raise_on_defect": False}

@@ -9,6 +9,7 @@ import pytest
 from tenacity import stop_after_attempt, wait_none
 
 from mailbalance import (
+    ConfigError,
     Mailer,
     MailError,
     MemoryBackend,
@@ -86,6 +87,24 @@ def many(request):
 def two(ses=MemoryBackend, mailtrap=MemoryBackend, **options):
     options.setdefault("policy", RetryPolicy(wait=wait_none()))
     return Mailer({ses("ses"): 60, mailtrap("mailtrap"): 40}, **options)
+
+
+@pytest.mark.parametrize("door", ["send_many", "asend_many"])
+@pytest.mark.parametrize(
+    ("messages", "concurrency", "why"),
+    [
+        ([], 0, "concurrency is 0"),
+        ([], -1, "concurrency is -1"),
+        (Message(from_="a@b.c", to="d@e.f", text="x"), 1, "one Message; give an it"),
+        (b"From: a@b.c", 1, "one bytes"),
+        ({"to": "d@e.f"}, 1, "one dict"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_begun(
+    door, messages, concurrency, why
+):
+    with pytest.raises(ConfigError, match=why):
+        getattr(two(), door)(messages, concurrency=concurrency)
 
 
 def test_observers_hear_of_each_message_of_a_batch_before_it_goes(many):

@@ -17,6 +17,7 @@ from mailbalance import (
     ThrottledError,
     TransientError,
     UnavailableError,
+    UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
 from mailbalance.events import Accepted, GaveUp
@@ -103,6 +104,21 @@ def test_closing_in_the_middle_leaves_each_message_with_a_result_or_unsent(many)
     assert len(results) == 20
     assert sum(share.carried for share in mailer.split()) <= 20
     assert [status.in_flight for status in mailer.status()] == [0, 0]
+
+
+def test_a_message_tried_before_the_end_of_the_mailer_tells_what_is_known(many):
+    class Lost(Batching):
+        def send_batch(self, mails, *, timeout):
+            mailer.under_way.shut()
+            raise UnknownOutcomeError("the reply was lost", phase="reply")
+
+    policy, told = RetryPolicy(unknown="retry", wait=wait_none()), []
+    mailer = Mailer({Lost("mailtrap"): 1}, policy=policy, observers=[told.append])
+
+    results = many(mailer, [letter(0), letter(1)])
+
+    assert [each.error.outcome for each in results] == ["unknown"] * 2
+    assert sum(isinstance(event, GaveUp) for event in told) == 2
 
 
 class Waiting(Batching):

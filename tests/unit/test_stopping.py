@@ -18,6 +18,7 @@ from mailbalance import (
     GaveUp,
     Mailer,
     MemoryBackend,
+    Message,
     Trying,
     UnknownOutcomeError,
     events,
@@ -132,6 +133,32 @@ def test_a_held_block_is_not_broken_off_however_long_it_takes():
         written.append(receipt)
 
     assert len(written) == 1
+
+
+def test_all_that_was_begun_of_many_messages_gives_its_result_before_the_end(told):
+    entered, results = threading.Event(), []
+
+    def act():
+        entered.set()
+        time.sleep(0.05)
+
+    def source():
+        yield from [MAIL] * 20
+        entered.wait(10)
+        strike()
+        while True:
+            yield MAIL
+
+    mailer = mailer_of(Acting(act), told)
+    with ending(), stop_on(mailer, NUMBER):
+        results.extend(mailer.send_many(Message(**each) for each in source()))
+
+    accepted = [event for event in told if isinstance(event, events.Accepted)]
+    assert {each.receipt.message_id for each in accepted} == {
+        each.receipt.message_id for each in results if each.ok
+    }
+    assert len(accepted) >= 16
+    assert all(isinstance(each.error, ClosedError) for each in results if not each.ok)
 
 
 def test_no_block_is_held_any_more_once_the_signal_came():
