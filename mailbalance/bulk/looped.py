@@ -51,15 +51,17 @@ async def _asend_many(
         else _of_plain(sending, messages)
     )
     done = 0
-    try:
-        async with aclosing(results):
-            async for result in results:
-                done += 1
-                if progress is not None:
-                    progress(done)
-                yield result
-    finally:
-        sending.leave()
+    # A signal must not cut off the results of what was begun.
+    with mailer.under_way.hold():
+        try:
+            async with aclosing(results):
+                async for result in results:
+                    done += 1
+                    if progress is not None:
+                        progress(done)
+                    yield result
+        finally:
+            sending.leave()
 
 
 async def _of_plain(

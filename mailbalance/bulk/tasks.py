@@ -184,6 +184,7 @@ class Sending:
                 self._start(self._finish, member)
 
     async def _answers(self, batch: Batch) -> list[Answer | None]:
+        self._mailer.under_way.must_be_open()
         given = self.handling.call(batch)
         if isinstance(given, DeliveryError):
             return self.handling.refused(batch, given)

@@ -1,6 +1,7 @@
 """send_many when things go wrong: rates, queues, stops, sources that fail, odd batches."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -104,6 +105,21 @@ def test_closing_in_the_middle_leaves_each_message_with_a_result_or_unsent(many)
     assert len(results) == 20
     assert sum(share.carried for share in mailer.split()) <= 20
     assert [status.in_flight for status in mailer.status()] == [0, 0]
+
+
+def test_a_batch_that_waits_is_not_sent_once_the_mailer_is_closed(many):
+    class Closing(Batching):
+        def send_batch(self, mails, *, timeout):
+            mailer.under_way.shut()
+            return super().send_batch(mails, timeout=timeout)
+
+    mailer = Mailer({Closing("mailtrap"): 1})
+
+    with contextlib.suppress(ClosedError):
+        many(mailer, (letter(n) for n in range(30)), concurrency=1)
+
+    assert len(mailer.backends["mailtrap"].sent) == 10
+    assert mailer.status()[0].in_flight == 0
 
 
 def test_a_message_tried_before_the_end_of_the_mailer_tells_what_is_known(many):
