@@ -31,10 +31,16 @@ def swift(cls: type[T]) -> type[T]:
     found: tuple[Field[Any], ...] = fields(kind)
     names = {f"_{each.name}": each.default for each in found}
     names |= {"_become": _become, "_frozen": cls, "_open": _opened(cls)}
+    names["_slow"] = kind.__init__
+    given = "".join(f", {each.name}" for each in found)
     steps = [f"self.{each.name} = {each.name}" for each in found]
     if hasattr(cls, "__post_init__"):
         steps.append("self.__post_init__()")
-    body = "\n    ".join(["_become(self, _open)", *steps, "self.__class__ = _frozen"])
+    # One of a subclass may have another layout.
+    other = f"if self.__class__ is not _frozen: return _slow(self{given})"
+    body = "\n    ".join(
+        [other, "_become(self, _open)", *steps, "self.__class__ = _frozen"]
+    )
     head = f"def __init__(self, {', '.join(map(_parameter, found))}):"
     exec(f"{head}\n    {body}", names)  # noqa: S102 - as dataclass makes its own
     made: Any = names["__init__"]

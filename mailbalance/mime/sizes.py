@@ -24,15 +24,16 @@ _PER_CHARACTER = 8
 def upper_size(message: Message) -> int:
     """Give the most bytes that ``render`` can make of a message, without making them."""
     if message.raw is not None:
-        ends = message.raw.count(b"\n") + message.raw.count(b"\r")
-        return len(message.raw) + ends + _FIXED
+        # Of the header, what it lacks may be added.
+        size = len(message.raw) + _line_ends(message.raw)
+        return size + _size_of_head(message) + _FIXED
     return _FIXED + _size_of_head(message) + _size_of_content(message)
 
 
 def rough_size(message: Message) -> int:
     """Give what ``upper_size`` is never above, without looking into texts and files."""
     if message.raw is not None:
-        return 3 * len(message.raw) + _FIXED
+        return 3 * len(message.raw) + _rough_size_of_head(message) + _FIXED
     # Four octets and a line end in base64 for each character of a text, at worst.
     texts = 7 * (len(message.text or "") + len(message.html or ""))
     most = 2 * _FIXED + _rough_size_of_head(message) + texts
@@ -71,5 +72,10 @@ def _size_of_content(message: Message) -> int:
 
 def _size_of_file(file: Attachment) -> int:
     is_message = transfer.is_message(file.content_type)
-    ends = file.content.count(b"\n") if is_message else 0
+    ends = _line_ends(file.content) if is_message else 0
     return transfer.upper_size(len(file.content)) + _FIXED + ends
+
+
+def _line_ends(content: bytes) -> int:
+    """Give the most line ends that may have to be made whole."""
+    return content.count(b"\n") + content.count(b"\r")

@@ -69,7 +69,11 @@ def encode_text(text: str) -> tuple[str, bytes]:
 
 
 def _quoted_size(data: bytes) -> int:
+    """Give the most that ``quoted_printable`` makes of text with CRLF line ends."""
     special = len(data.translate(None, _SEVEN_BIT)) + data.count(b"=")
+    # White space at the end of a line, and a dot that is all of one, at either end too.
+    special += sum(map(data.count, (b" \r", b"\t\r", b"\n.\r")))
+    special += data.startswith(b".") + data.endswith((b" ", b"\t", b"."))
     return len(data) + 2 * special + (len(data) + 2 * special) // 25
 
 

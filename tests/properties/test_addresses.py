@@ -1,7 +1,9 @@
 """What an address says is what it was made of."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import field_validator
 
 from mailbalance import mime
 from mailbalance.errors import MessageError
@@ -97,3 +99,22 @@ def _end_of(text: str, *, long: bool = False) -> object:
 
 def test_a_plain_address_takes_the_short_way() -> None:
     assert all(map(grammar._PLAIN.fullmatch, ["ana@x.com", "A. B <a.b+c@x-y.com>"]))
+
+
+class _Inside(Address):
+    """An address of one domain, with a field more."""
+
+    tag: str = "x"
+
+    @field_validator("email")
+    @classmethod
+    def _is_ours(cls, value: str) -> str:
+        if not value.endswith("@ours.example"):
+            raise ValueError("is none of ours")
+        return value
+
+
+def test_a_subclass_checks_a_plain_address_as_any_other() -> None:
+    assert _Inside.parse("Bob <bob@ours.example>").tag == "x"
+    with pytest.raises(MessageError, match="none of ours"):
+        _Inside.parse("bob@theirs.example")

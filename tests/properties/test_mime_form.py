@@ -2,12 +2,14 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbalance import mime
 from mailbalance.address import Address
 from mailbalance.message import Attachment, Message
+from mailbalance.mime import transfer
 from tests.properties.mails import addresses, bodies, fewer, lines, messages
 
 
@@ -88,6 +90,41 @@ def test_hidden_recipients_are_never_written(message: Message) -> None:
 @fewer
 @given(messages())
 def test_the_estimate_of_the_size_is_never_too_low(message: Message) -> None:
+    assert mime.rough_size(message) >= message.size() >= len(mime.render(message))
+
+
+@given(
+    st.lists(st.sampled_from(["é", " ", "\t", ".", "=", "a", "\n", "\r"]), max_size=99)
+)
+def test_the_size_of_quoted_printable_is_never_guessed_too_low(
+    pieces: list[str],
+) -> None:
+    data = transfer.crlf("".join(pieces).encode())
+
+    assert transfer._quoted_size(data) >= len(transfer.quoted_printable(data))
+
+
+@pytest.mark.parametrize("line", [" \n", "\t\n", ".\n", "=\n", "é\r"])
+def test_the_estimate_holds_for_lines_that_grow_most(line: str) -> None:
+    message = Message(from_="a@x.com", to="b@x.com", text="é\n" + line * 20_000)
+
+    assert mime.rough_size(message) >= message.size() >= len(mime.render(message))
+
+
+def test_the_estimate_holds_for_a_message_inside_with_odd_line_ends() -> None:
+    content = b"A: b\r\r" + b"a\r" * 20_000
+    inside = {"content": content, "filename": "m", "content_type": "message/rfc822"}
+    message = Message(
+        from_="a@x.com", to="b@x.com", text="x", attachments=[Attachment(**inside)]
+    )
+
+    assert mime.rough_size(message) >= message.size() >= len(mime.render(message))
+
+
+def test_the_estimate_holds_for_headers_added_to_raw_bytes() -> None:
+    many = [f"person{number}@example.com" for number in range(1000)]
+    message = Message.from_mime(b"Subject: x\r\n\r\nx", from_="a@x.com", to=many)
+
     assert mime.rough_size(message) >= message.size() >= len(mime.render(message))
 
 

@@ -56,6 +56,26 @@ def test_it_is_of_its_own_class():
     assert type(Swift(1)) is Swift
 
 
+class Roomy(Swift):
+    """A subclass with another layout."""
+
+
+class Tight(Swift):
+    """A subclass with the same layout."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("kind", [Roomy, Tight])
+def test_one_of_a_subclass_is_made_as_ever(kind):
+    made = kind(1, text="x")
+
+    assert type(made) is kind
+    assert (made.number, made.text, made.seen) == (1, "x", ())
+    with pytest.raises(FrozenInstanceError):
+        made.number = 2
+
+
 def test_it_cannot_be_changed():
     made = Swift(1)
 
