@@ -137,7 +137,9 @@ class Handling:
         Health and limits learn as from one try, by what says most of the backend.
         """
         traffic, now = self.mailer.traffic, self.mailer.timing.clock()
-        if isinstance(found, MessageError | ApartError | RejectedError):
+        # A refusal of one message alone means it.
+        several = isinstance(found, RejectedError) and len(batch.members) > 1
+        if several or isinstance(found, MessageError | ApartError):
             traffic.undo(given)  # each goes alone, where it learns whether it is meant
             return [None] * len(batch.members)
         if not isinstance(found, DeliveryError) and len(found) != len(batch.members):

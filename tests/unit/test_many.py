@@ -130,6 +130,19 @@ def test_observers_hear_of_each_message_of_a_batch_before_it_goes(many):
     assert {each.backend for each in heard} == {"mailtrap"}
 
 
+def test_a_refusal_of_a_batch_of_one_is_meant_for_it(many):
+    mailtrap = Batching("mailtrap")
+    mailtrap.whole = [RejectedError("no such template")]
+    mailer = Mailer({mailtrap: 1})
+
+    [result] = many(mailer, [letter(0)])
+
+    assert isinstance(result.error, RejectedError)
+    assert len(result.error.attempts) == 1
+    assert (mailtrap.batches, mailtrap.tries) == ([1], 0)
+    assert mailer.status()[0].in_flight == 0
+
+
 def test_there_is_one_result_for_each_message_in_their_order(many):
     results = many(two(), map(letter, range(300)))
 
