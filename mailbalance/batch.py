@@ -61,8 +61,8 @@ class Batching(Protocol):
             What came of each, in the order of ``mails``.
 
         Raises:
-            DeliveryError: What came of every one of them. ``RejectedError`` is no
-                verdict on any, since one of them may be why: each then goes alone.
+            DeliveryError: What came of every one of them. ``RejectedError`` of several is
+                no verdict on any, since one of them may be why: each then goes alone.
             ApartError: Nothing came of any, and each must go alone.
         """
         ...

@@ -125,7 +125,7 @@ class Routes:
         return _reply({door: counted(c) for door, c in counts.items()})
 
     async def duplicates(self, _: Request) -> Response:
-        """Messages accepted more than once for the same recipient."""
+        """The same messages accepted more than once for the same recipient."""
         return _reply(dict(self._box.duplicates()))
 
     async def clear(self, _: Request) -> Response:
