@@ -167,10 +167,10 @@ SABOTEURS = (
         (
             Change(
                 "bulk/threads.py",
-                "                progress(done)\n            yield result\n",
-                "                progress(done)\n"
-                "            if result.message is not None:\n"
-                "                yield result\n",
+                "                    progress(done)\n                yield result\n",
+                "                    progress(done)\n"
+                "                if result.message is not None:\n"
+                "                    yield result\n",
             ),
         ),
         ("tests/unit/test_many.py::test_a_message_that_is_wrong_does_not_stop_the_others",
