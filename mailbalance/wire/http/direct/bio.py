@@ -19,6 +19,9 @@ class Tls:
     Args:
         context: The verified context.
         host: Whom the certificate must be for.
+
+    Attributes:
+        fault: What made it impossible to decrypt any more, if anything did.
     """
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
@@ -28,6 +31,7 @@ class Tls:
             self._coming, self._going, server_hostname=host
         )
         self._open = False
+        self.fault: ssl.SSLError | None = None
 
     def shake_hands(self) -> bool:
         """Go on with the handshake; say whether it is done.
@@ -57,10 +61,10 @@ class Tls:
         self._coming.write(data)
 
     def opened(self) -> tuple[bytes, bool]:
-        """Decrypt what has come; give it, and whether the server said it is done.
+        """Decrypt what has come; give it, and whether no more will come.
 
-        Raises:
-            ssl.SSLError: When it is not to be decrypted.
+        What stands before a record that is not to be decrypted is as good as any: it may
+        be the reply.
         """
         if not self._open:
             return b"", False
@@ -71,5 +75,7 @@ class Tls:
         except ssl.SSLWantReadError:
             return b"".join(found), False
         except ssl.SSLZeroReturnError:
-            pass
+            pass  # the server said that it is done
+        except ssl.SSLError as error:
+            self.fault = error
         return b"".join(found), True

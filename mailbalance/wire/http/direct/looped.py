@@ -121,13 +121,10 @@ class TransportLine(LendingProtocol):
     def _open(self) -> None:
         """Decrypt what has come, and send what TLS itself has to say."""
         tls = cast("Tls", self._tls)
-        try:
-            data, over = tls.opened()
-        except OSError as error:
-            self._fault, self._over = error, True
-            return
+        data, over = tls.opened()
         self._said += data
         self._over = self._over or over
+        self._fault = self._fault or tls.fault
         if (pending := tls.pending()) and not self._transport.is_closing():
             self._transport.write(pending)
 
