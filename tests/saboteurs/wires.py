@@ -58,7 +58,7 @@ SABOTEURS = (
         (
             Change(
                 "wire/http/direct/dialogue.py",
-                "self.keep = early is None and self._reader.clean",
+                "self.keep = not early and self._reader.clean",
                 "self.keep = True",
             ),
         ),

@@ -49,8 +49,10 @@ class Caller:
     def take(self) -> Request | None:
         """Read a whole request and keep it in ``peer.requests``."""
         head = self.take_head()
-        if not head:
-            return None
+        return self.take_rest(head) if head else None
+
+    def take_rest(self, head: bytes) -> Request | None:
+        """Read what belongs to a head; do as ``take`` does."""
         request = Request(head, b"")
         length = int(request.headers.get("content-length", "0"))
         while len(self._buffer) < length:
@@ -59,6 +61,10 @@ class Caller:
         request.body, self._buffer = self._buffer[:length], self._buffer[length:]
         self.peer.requests.append(request)
         return request
+
+    def take_some(self) -> None:
+        """Read whatever comes next, and keep it for later."""
+        self._more()
 
     def say(self, data: bytes) -> None:
         self.sock.sendall(data)

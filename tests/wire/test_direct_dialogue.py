@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbalance import DeliveryError, TransientError, UnknownOutcomeError
-from mailbalance.wire.http import HttpRequest, HttpResponse
-from mailbalance.wire.http.direct.dialogue import Dialogue
+from mailbalance import TransientError, UnknownOutcomeError
+from mailbalance.wire.http import HttpRequest
 from mailbalance.wire.http.direct.outgoing import LAST_BLOCK, cut, outgoing
 from mailbalance.wire.http.direct.replies import HEAD_LIMIT
 from mailbalance.wire.http.direct.steps import Finish, Read, Write
-from mailbalance.wire.http.exchange import Exchange
 
-URL = "http://host/send"
-SHORT, LONG = b"x" * 100, b"x" * 100_000
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-RESET = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
-SLOW = TimeoutError("the deadline has passed")
-
-
-class Driven:
-    """A dialogue that was driven to its end.
-
-    Args:
-        body: The request's body.
-        answers: What each step comes to, in order; an exception is thrown in. Reads
-            beyond them find the connection closed.
-        reused: Whether the connection was used before.
-    """
-
-    def __init__(self, body, *answers, reused=False, timeout=30.0, now=lambda: 0.0):
-        self.exchange = Exchange("b", "host", timeout, now)
-        self.exchange.reused = reused
-        self.steps, self.response, self.error = [], None, None
-        request = HttpRequest("POST", URL, {"X-Token": "secret"}, body)
-        self.dialogue = Dialogue(outgoing(request), self.exchange)
-        try:
-            self._drive(self.dialogue.run(), list(answers))
-        except DeliveryError as error:
-            self.error = error
-
-    def _drive(self, steps, answers):
-        step = next(steps)
-        while not isinstance(step, HttpResponse):
-            self.steps.append(step)
-            default = b"" if isinstance(step, Read) else None
-            answer = answers.pop(0) if answers else default
-            if isinstance(answer, Exception):
-                step = steps.throw(answer)
-            else:
-                step = steps.send(answer)
-        self.response = step
-
-    def kinds(self):
-        return [type(step) for step in self.steps]
-
-    def written(self):
-        pieces = [
-            each for step in self.steps if type(step) is not Read for each in step[0]
-        ]
-        return b"".join(pieces)
+from .driven import LONG, OK, RESET, SHORT, SLOW, URL, Driven
 
 
 def test_a_short_request_is_one_write():

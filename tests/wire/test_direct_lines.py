@@ -124,6 +124,26 @@ def test_a_refusal_before_the_end_is_given_and_the_rest_kept(how, secured):
     assert (reply.status, reply.body) == (413, b"too big")
 
 
+@pytest.mark.parametrize("at", [0, 5, 20, 45])
+def test_interim_replies_before_the_end_stop_nothing(how, secured, at):
+    theirs, ours = secured
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+    def act(caller):
+        head = caller.take_head()
+        caller.say(b"HTTP/1.1 100 Continue\r\n\r\n" + hints[:at])
+        caller.take_some()
+        caller.say(hints[at:])
+        caller.take_rest(head)
+        caller.reply()
+
+    with Peer((act,), **theirs) as peer:
+        reply = how(to(peer, LARGE), **ours)
+
+    assert reply.body == OK
+    assert [each.body == LARGE for each in peer.requests] == [True]
+
+
 def test_cancelling_at_every_turn_of_a_large_send_is_told_truly():
     """Cancelled, a send either never arrived whole, or goes on and gives its outcome."""
 

@@ -58,14 +58,17 @@ class SocketLine:
         self._poll.register(sock, _IN)
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
 
-    def write(self, pieces: Pieces, limit: float) -> bytes | None:
+    def write(self, rest: list[memoryview], limit: float) -> bytes | None:
         """Hand all bytes to the kernel, or stop and give what the server says.
+
+        Args:
+            rest: The bytes in pieces; those that were handed over are taken off.
+            limit: Seconds.
 
         Raises:
             OSError: When that failed, or took too long.
         """
         ends = time.monotonic() + limit
-        rest = list(pieces)
         while rest:
             if not self._send(rest):
                 self._wait(ends - time.monotonic(), _IN | _OUT)

@@ -17,6 +17,7 @@ accepted. The driver then aborts the connection. After it only a clear reply dec
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mailbalance.wire.http import faults
@@ -35,6 +36,9 @@ EARLY_REPLY = 1.0
 
 #: How a server ends a connection that idled for too long (RFC 9110 section 15.5.9).
 _IDLED = 408
+
+#: How an interim reply begins, as soon as it can be told from the final one.
+_INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
 
 
 class Dialogue:
@@ -56,6 +60,7 @@ class Dialogue:
         self._outgoing = outgoing
         self._exchange = exchange
         self._reader = ReplyReader()
+        self._interim = b""  # what came before the commit point
 
     def run(self) -> Steps:
         """Yield the steps, and the ``HttpResponse`` last.
@@ -64,9 +69,9 @@ class Dialogue:
             DeliveryError: When the request was not sent, or its outcome is unknown.
         """
         exchange, reader = self._exchange, self._reader
-        exchange.phase, exchange.received = "request", 0
+        exchange.phase, exchange.received, exchange.cut = "request", 0, False
         try:
-            said = early = yield from self._request()
+            said = yield from self._request()
             while not reader.done:
                 try:
                     if said is None:
@@ -80,59 +85,70 @@ class Dialogue:
         except BrokenError as error:
             self.stale = faults.is_stale(error, exchange)
             raise faults.translate(error, exchange) from error.__cause__
-        yield self._settled(early)
+        yield self._settled()
 
     def _request(self) -> Generator[Step, bytes | None, bytes | None]:
-        """Write the request; give what the server said before it was written in full."""
+        """Write the request, or stop where the server refuses it.
+
+        Returns:
+            What the server said and the reader has not been given yet, if anything.
+        """
         before, last = self._outgoing
         exchange = self._exchange
         try:
             if before:
-                early = yield Write((before, exchange.left()))
-                if early is not None:
-                    return (yield from self._interrupted(early))
+                rest = list(before)
+                while (said := (yield Write((rest, exchange.left())))) is not None:
+                    yield from self._interrupted(said)
+                    if self._reader.reply is not None:
+                        return None
             yield Finish((last, exchange.commit()))
         except OSError as error:
             exchange.cut = exchange.committed
             return (yield from self._last_words(error))
         exchange.phase = "reply"
+        if self._interim:
+            exchange.saw(self._interim)
         return None
 
-    def _settled(self, early: bytes | None) -> HttpResponse:
-        """Give the reply; ``early`` is what came of it before the request was sent."""
-        reply = self._reader.reply
+    def _settled(self) -> HttpResponse:
+        """Give the reply, unless it is a success of what was not sent."""
+        reply, exchange = self._reader.reply, self._exchange
         assert reply is not None  # noqa: S101 - a reply that is done has a head
-        if early is not None and 200 <= reply.status < 300:
+        early = exchange.cut or not exchange.committed
+        if early and 200 <= reply.status < 300:
             reply.fault = "came before the request was sent"
-        response = reply.settled(self._exchange)
-        self.keep = early is None and self._reader.clean
+        response = reply.settled(exchange)
+        self.keep = not early and self._reader.clean
         return response
 
-    def _interrupted(self, early: bytes) -> Generator[Step, bytes | None, bytes]:
+    def _interrupted(self, said: bytes) -> Generator[Step, bytes | None, None]:
         """Judge what came before the commit point: only a refusal is an answer to us.
 
-        Anything else on a kept connection belongs to an earlier request, or says that
-        the server had given the connection up.
+        Interim replies are none yet, and stop nothing (RFC 9110 section 15.2). Anything
+        else on a kept connection belongs to an earlier request, or says that the server
+        had given the connection up.
 
         Raises:
             BrokenError: When it is no answer.
         """
-        reader, exchange = ReplyReader(), self._exchange
-        said = early
+        reader, exchange = self._reader, self._exchange
         while said and reader.reply is None:
             reader.feed(said)
+            self._interim += said
             if reader.reply is None:
-                more = yield Read(min(EARLY_REPLY, exchange.left()))
-                said = more or b""
-                early += said
+                if _is_interim(self._interim):
+                    return
+                said = (yield Read(min(EARLY_REPLY, exchange.left()))) or b""
         reply = reader.reply
         if reply is None or reply.status < 300:
             raise BrokenError("it did not wait for the request", "WriteError")
         if exchange.reused and reply.status == _IDLED:
             raise BrokenError("it had given the connection up", "WriteError")
-        return early
 
-    def _last_words(self, error: OSError) -> Generator[Step, bytes | None, bytes]:
+    def _last_words(
+        self, error: OSError
+    ) -> Generator[Step, bytes | None, bytes | None]:
         """Read what a server said that broke the connection before it had the request.
 
         Raises:
@@ -141,11 +157,17 @@ class Dialogue:
         if isinstance(error, TimeoutError):
             raise broken(error, "Write") from error
         try:
-            early = yield Read(min(EARLY_REPLY, self._exchange.left_in_all()))
-            if early and not self._exchange.committed:
-                early = yield from self._interrupted(early)
+            while self._reader.reply is None:
+                said = yield Read(min(EARLY_REPLY, self._exchange.left_in_all()))
+                if said and self._exchange.committed:
+                    return said
+                yield from self._interrupted(said or b"")
         except (OSError, BrokenError):
-            early = b""
-        if not early:
             raise broken(error, "Write") from error
-        return early
+        return None
+
+
+def _is_interim(said: bytes) -> bool:
+    """Say whether these are interim replies only, the last one perhaps cut short."""
+    last = said.rpartition(b"\r\n\r\n")[2].lstrip(b"\r\n")
+    return not last or _INTERIM.match(last) is not None

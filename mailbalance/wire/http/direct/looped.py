@@ -135,21 +135,28 @@ class TransportLine(LendingProtocol):
 
     # What the pump asks
 
-    async def write(self, pieces: Pieces, limit: float) -> bytes | None:
+    async def write(self, rest: list[memoryview], limit: float) -> bytes | None:
         """Hand all bytes to the kernel, or stop and give what the server says.
+
+        Args:
+            rest: The bytes in pieces; those that the transport has are taken off.
+            limit: Seconds.
 
         Raises:
             OSError: When that failed, or took too long.
         """
         ends = self._loop.time() + limit
-        for piece in pieces:
-            for start in range(0, len(piece), _BLOCK):
-                self._hand_over(piece[start : start + _BLOCK])
-                while self._full and not (self._said or self._over):
-                    if not await self._next(ends):
-                        raise TimeoutError("the deadline has passed")
-                if self._said or self._over:
-                    return self._taken()
+        while rest or self._full:
+            if not self._full:
+                block, rest[0] = rest[0][:_BLOCK], rest[0][_BLOCK:]
+                if not rest[0]:
+                    del rest[0]
+                self._hand_over(block)
+            while self._full and not (self._said or self._over):
+                if not await self._next(ends):
+                    raise TimeoutError("the deadline has passed")
+            if self._said or self._over:
+                return self._taken()
         # In the first round the loop learns what the socket has, in the second its
         # callbacks have told us.
         await asyncio.sleep(0)

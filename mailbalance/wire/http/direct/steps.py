@@ -18,10 +18,24 @@ if TYPE_CHECKING:
 Pieces: TypeAlias = "tuple[memoryview, ...]"
 
 
-class _HandOver(tuple["Pieces", float]):
-    """Pieces, and how many seconds that may take.
+# Like ``NamedTuple``, but made without a call of Python's: each message makes some.
 
-    Like ``NamedTuple``, but made without a call of Python's: each message makes some.
+
+class Write(tuple["list[memoryview]", float]):
+    """Hand these over in so many seconds at most, all but the request's end.
+
+    Answered with ``None`` once the kernel has every byte, or, as soon as the server says
+    anything, with that; ``b""`` when it closed. The driver takes off the list what it has
+    handed over, so that the rest of it can be written on.
+    """
+
+    __slots__ = ()
+
+
+class Finish(tuple["Pieces", float]):
+    """Hand over the end of the request, whatever the server says; answered with ``None``.
+
+    This is the commit point of a request that sends mail.
     """
 
     __slots__ = ()
@@ -30,25 +44,6 @@ class _HandOver(tuple["Pieces", float]):
     def pieces(self) -> Pieces:
         """What is to be handed over."""
         return self[0]
-
-
-class Write(_HandOver):
-    """Hand these over in so many seconds at most, all but the request's end.
-
-    Answered with ``None`` once the kernel has every byte, or, as soon as the server says
-    anything, with that; ``b""`` when it closed.
-    """
-
-    __slots__ = ()
-
-
-class Finish(_HandOver):
-    """Hand over the end of the request, whatever the server says; answered with ``None``.
-
-    This is the commit point of a request that sends mail.
-    """
-
-    __slots__ = ()
 
 
 class Read(float):
