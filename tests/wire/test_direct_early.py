@@ -12,7 +12,7 @@ from mailbalance.wire.http.direct.replies import HEAD_LIMIT
 from mailbalance.wire.http.direct.steps import Finish, Read, Write
 from mailbalance.wire.http.exchange import Exchange
 
-from .driven import LONG, OK, RESET, SLOW, URL, Driven
+from .driven import LONG, OK, RESET, SHORT, SLOW, URL, Driven
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nServer: b\r\n\r\n"
@@ -20,6 +20,10 @@ REFUSAL = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
 
 #: Bytes from which on an interim reply can be told from any other.
 TOLD = len(b"HTTP/1.1 100")
+
+
+def failing(status):
+    return b"HTTP/1.1 %d Oh\r\nContent-Length: 2\r\n\r\nno" % status
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -139,6 +143,41 @@ def test_an_interim_reply_says_that_a_port_speaks_http(half):
 
     assert isinstance(driven.error, UnknownOutcomeError)
     assert "does not seem to speak HTTP" not in driven.error.detail
+
+
+@pytest.mark.parametrize("reused", [False, True])
+@pytest.mark.parametrize("status", [500, 502, 504, 599])
+@pytest.mark.parametrize("before", [[], [RESET], [CONTINUE], [RESET, CONTINUE]])
+def test_a_servers_trouble_before_the_last_block_is_not_accepted(
+    before, status, reused
+):
+    driven = Driven(LONG, *before, failing(status), reused=reused)
+
+    assert isinstance(driven.error, TransientError)
+    assert (driven.error.phase, driven.error.code) == ("request", str(status))
+    assert driven.error.backend == "b"
+    assert driven.error.detail == (
+        f"host answered {status} before it had the whole request"
+    )
+    assert Finish not in driven.kinds()
+    assert not driven.dialogue.stale
+    assert not driven.dialogue.keep
+
+
+@pytest.mark.parametrize("status", [300, 400, 429, 499, 503])
+def test_what_a_provider_may_have_said_before_the_last_block_is_its_answer(status):
+    driven = Driven(LONG, failing(status))
+
+    assert (driven.response.status, driven.response.body) == (status, b"no")
+    assert Finish not in driven.kinds()
+    assert not driven.dialogue.keep
+
+
+@pytest.mark.parametrize("body", [SHORT, LONG])
+def test_a_servers_trouble_after_the_last_block_broke_is_left_to_judge(body):
+    before = [None] * (body is LONG)
+
+    assert Driven(body, *before, RESET, failing(502)).response.status == 502
 
 
 def test_a_question_asked_again_forgets_that_its_end_broke_the_first_time():

@@ -144,6 +144,20 @@ def test_interim_replies_before_the_end_stop_nothing(how, secured, at):
     assert [each.body == LARGE for each in peer.requests] == [True]
 
 
+def test_a_servers_trouble_before_the_end_is_not_accepted(how, secured):
+    theirs, ours = secured
+
+    def act(caller):
+        caller.take_head()
+        caller.reply(502, b"")
+        caller.peer.stop.wait(5)
+
+    with Peer((act,), **theirs) as peer, pytest.raises(TransientError) as caught:
+        how(to(peer, LARGE), **ours)
+
+    assert (caught.value.phase, caught.value.code) == ("request", "502")
+
+
 def test_cancelling_at_every_turn_of_a_large_send_is_told_truly():
     """Cancelled, a send either never arrived whole, or goes on and gives its outcome."""
 

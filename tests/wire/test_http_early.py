@@ -6,15 +6,17 @@ The peer counts the whole requests that reached it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import httpcore2  # noqa: F401 - late imports must not eat short timeouts
 import pytest
 
-from mailbalance import Attachment, Message
+from mailbalance import Attachment, Message, ThrottledError, TransientError
 from mailbalance.backends.mailtrap import MailtrapBackend
 from mailbalance.backends.ses import SesBackend
 from mailbalance.envelope import Envelope
+from mailbalance.errors import UnknownOutcomeError, UnsuitableError
 
 from .peer import Peer
 
@@ -75,6 +77,18 @@ def base(peer):
     return f"http://127.0.0.1:{peer.port}"
 
 
+def answering_early(status, body=b"{}"):
+    """Answer once the head is there, and take the rest only if it comes all the same."""
+
+    def act(caller):
+        head = caller.take_head()
+        caller.reply(status, body)
+        with contextlib.suppress(OSError):
+            caller.take_rest(head)
+
+    return act
+
+
 @pytest.mark.parametrize("at", [0, 12, 30, len(HINTS)])
 def test_interim_replies_do_not_stop_a_large_message(how, api, at):
     def act(caller):
@@ -89,3 +103,35 @@ def test_interim_replies_do_not_stop_a_large_message(how, api, at):
 
     assert receipt.outcome == "accepted"
     assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_servers_trouble_before_it_has_a_message_is_told_truly(
+    how, api, status, engine
+):
+    """httpcore2 writes on to the end without a look, so there the server has it all."""
+    kind = TransientError if engine == "direct" else UnknownOutcomeError
+
+    with Peer((answering_early(status),)) as peer:
+        with pytest.raises(kind) as caught:
+            how(api(base(peer)))
+        peer.wait_for_an_end()
+
+    assert bool(peer.requests) is (engine != "direct")
+    assert caught.value.phase == ("request" if engine == "direct" else "reply")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_throttling_before_the_end_of_a_message_is_throttling(how, status):
+    said = b'{"__type": "ThrottlingException", "message": "slow down"}'
+
+    with (
+        Peer((answering_early(status, said),)) as peer,
+        pytest.raises(ThrottledError),
+    ):
+        how(ses(base(peer)))
+
+
+def test_a_refusal_before_the_end_of_a_message_keeps_its_meaning(how, api):
+    with Peer((answering_early(413),)) as peer, pytest.raises(UnsuitableError):
+        how(api(base(peer)))

@@ -132,6 +132,16 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
     )
 
 
+def failed_early(status: int, exchange: Exchange) -> TransientError:
+    """Say that a server reported its own trouble before the request was sent in full."""
+    return TransientError(
+        f"{exchange.host} answered {status} before it had the whole request",
+        backend=exchange.backend,
+        phase="request",
+        code=str(status),
+    )
+
+
 def _crowded(exchange: Exchange) -> ThrottledError:
     """Say that the queue is ours, or that of a user's client: no provider's wish."""
     count = exchange.connections

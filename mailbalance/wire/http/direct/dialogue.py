@@ -37,6 +37,9 @@ EARLY_REPLY = 1.0
 #: How a server ends a connection that idled for too long (RFC 9110 section 15.5.9).
 _IDLED = 408
 
+#: A refusal that says so itself, perhaps in a provider's words (RFC 9110 section 15.6.4).
+_BUSY = 503
+
 #: How an interim reply begins, as soon as it can be told from the final one.
 _INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
 
@@ -131,6 +134,7 @@ class Dialogue:
 
         Raises:
             BrokenError: When it is no answer.
+            TransientError: When it is about the server's trouble, not about the request.
         """
         reader, exchange = self._reader, self._exchange
         while said and reader.reply is None:
@@ -145,6 +149,8 @@ class Dialogue:
             raise BrokenError("it did not wait for the request", "WriteError")
         if exchange.reused and reply.status == _IDLED:
             raise BrokenError("it had given the connection up", "WriteError")
+        if reply.status >= 500 and reply.status != _BUSY:
+            raise faults.failed_early(reply.status, exchange)
 
     def _last_words(
         self, error: OSError
@@ -153,6 +159,7 @@ class Dialogue:
 
         Raises:
             BrokenError: When it said nothing.
+            TransientError: As ``_interrupted``.
         """
         if isinstance(error, TimeoutError):
             raise broken(error, "Write") from error
