@@ -135,3 +135,23 @@ def test_throttling_before_the_end_of_a_message_is_throttling(how, status):
 def test_a_refusal_before_the_end_of_a_message_keeps_its_meaning(how, api):
     with Peer((answering_early(413),)) as peer, pytest.raises(UnsuitableError):
         how(api(base(peer)))
+
+
+@pytest.mark.parametrize("begin", [b"0\r\n", b"1;"], ids=["trailers", "an extension"])
+def test_a_reply_that_never_ends_is_broken_off(how, api, begin):
+    more = b"X: " + b"v" * 9995 + b"\r\n" if begin == b"0\r\n" else b"e" * 10_000
+    said = []
+
+    def act(caller):
+        caller.take()
+        caller.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + begin)
+        for _ in range(5000):
+            caller.say(more)
+            said.append(len(more))
+
+    with Peer((act,)) as peer, pytest.raises(UnknownOutcomeError) as caught:
+        how(api(base(peer)))
+
+    assert caught.value.likely == "accepted"
+    assert sum(said) < 30_000_000
+    assert len(peer.requests) == 1

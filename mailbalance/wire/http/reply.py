@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Bytes of a reply that are read; a send's reply is some hundred bytes long.
 REPLY_LIMIT = 1024 * 1024
 
+#: What is wrong with a longer one.
+TOO_LONG = f"is longer than {REPLY_LIMIT} bytes"
+
 
 @dataclass(slots=True)
 class Reply:
@@ -34,7 +37,7 @@ class Reply:
         if len(self.body) <= REPLY_LIMIT:
             return True
         del self.body[REPLY_LIMIT:]
-        self.fault = f"is longer than {REPLY_LIMIT} bytes"
+        self.fault = TOO_LONG
         return False
 
     def is_exact(self, exchange: Exchange) -> bool:

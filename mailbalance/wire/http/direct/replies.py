@@ -14,9 +14,10 @@ from typing import Any
 import httptools
 
 from mailbalance.wire.http.direct.steps import BrokenError, broken
-from mailbalance.wire.http.reply import Reply
+from mailbalance.wire.http.reply import REPLY_LIMIT, TOO_LONG, Reply
 
-#: Bytes of a reply's head, those of interim replies before it included.
+#: Bytes of a reply's head, those of interim replies before it included. What it leaves may
+#: be used up around the body: by the sizes of chunks, their extensions, and trailers.
 HEAD_LIMIT = 64 * 1024
 
 _NO_HTTP = "RemoteProtocolError"
@@ -64,6 +65,8 @@ class ReplyReader:
             ) from None  # a signal's handler raised it, not we
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._garbled(error)
+        if self._room < -REPLY_LIMIT and self.reply is not None and not self.done:
+            self.done, self.reply.fault = True, TOO_LONG
         if self.done:
             self._parser = None
 
