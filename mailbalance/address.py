@@ -7,7 +7,7 @@ What lives here: ``Address``. What must not: how an address may be written; that
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -61,8 +61,10 @@ class Address(Value):
     def _from_text(cls, value: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, str):
             return value if type(value) is cls else build(value)
-        if cls is Address and (plain := _plain(value)) is not None:
-            return cast("Self", plain)
+        if cls is Address:
+            plain: Self | None = _plain(value)
+            if plain is not None:
+                return plain
         name, email = address_rules.split(value)
         return build({"email": email, "name": name})
 
@@ -96,8 +98,8 @@ class Address(Value):
 
 # One sender writes to many: From comes again with every message.
 @lru_cache(maxsize=64)
-def _plain(text: str) -> Address | None:
-    """Give the address that a plain text says; ``None`` when it needs a closer look."""
+def _plain(text: str) -> Any:
+    """Give the ``Address`` of a plain text; ``None`` when it needs a closer look."""
     found = address_rules.plain(text)
     return _made(*found) if found else None
 
