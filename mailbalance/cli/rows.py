@@ -1,12 +1,11 @@
 """A file of messages, one for each line: JSON Lines or CSV.
 
-What lives here: reading rows and making messages of them. What must not: sending, or what
-became of a row (``journal``).
+What lives here: reading rows and making messages of them. What must not: sending, what
+became of a row (``journal``), or the columns of a CSV file (``rows_csv``).
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,13 +15,9 @@ from typing import Any
 
 import typer
 
+from mailbalance.cli import rows_csv
 from mailbalance.errors import MessageError
 from mailbalance.message import Message
-
-#: Columns of a CSV file that hold several addresses, with commas or semicolons between.
-_LISTS = frozenset({"to", "cc", "bcc", "reply_to"})
-#: What begins a column that is one entry of a mapping: ``metadata.order``.
-_MAPPINGS = ("metadata", "headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class Row:
     Attributes:
         line: Where it begins, from 1.
         digest: Of what stands there; tells whether the file was changed since.
-        fields: The fields of its message.
+        fields: The fields of its message, as JSON has them.
     """
 
     line: int
@@ -45,10 +40,23 @@ class Row:
         Raises:
             MessageError: When it is wrong.
         """
+        given = {
+            name: value for name, value in self.fields.items() if value is not None
+        }
         try:
-            return Message(**{**defaults, **self.fields})
-        except TypeError as error:  # a field that is no text at all
+            # As JSON, which has files as base64: what model_dump_json() wrote is a row.
+            return Message.model_validate_json(json.dumps({**defaults, **given}))
+        except (TypeError, RecursionError) as error:
             raise MessageError(f"line {self.line}: {error}") from None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """By what its message is known, if it says so itself: its key and Message-ID."""
+        key, message_id = self.fields.get("key"), self.fields.get("message_id")
+        names = set() if key is None else {f"key {key}"}
+        if message_id is not None:
+            names.add(f"Message-ID {str(message_id).strip('<>')}")
+        return frozenset(names)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -61,65 +69,70 @@ def read_rows(path: Path) -> Iterator[Row]:
         return _json_lines(path)
     if path.suffix.lower() == ".csv":
         return _csv(path)
-    raise typer.BadParameter("give a file that ends in .jsonl or .csv")
+    raise typer.BadParameter(
+        f"{path.name} is neither .jsonl nor .csv; give a file that ends in .jsonl or .csv"
+    )
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
-    with _open(path) as file:
-        for line, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            try:
-                fields = json.loads(text)
-            except (ValueError, RecursionError):
-                raise typer.BadParameter(f"line {line} is no JSON") from None
-            if not isinstance(fields, dict):
-                raise typer.BadParameter(f"line {line} is no JSON object")
-            yield Row(line, _digest(text), _named(fields))
+    for line, text in enumerate(_lines(path), 1):
+        if not text.strip():
+            continue
+        try:
+            fields = json.loads(text, object_pairs_hook=_object)
+        except _TwiceError as twice:
+            raise typer.BadParameter(f"line {line} has {twice} twice") from None
+        except (ValueError, RecursionError):
+            raise typer.BadParameter(f"line {line} is no JSON") from None
+        if not isinstance(fields, dict):
+            raise typer.BadParameter(f"line {line} is no JSON object")
+        if {"from", "from_"} <= fields.keys():
+            raise typer.BadParameter(f"line {line} has 'from' and 'from_'; give one")
+        yield Row(line, _digest(text), _named(fields))
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    with _open(path) as file:
-        rows = csv.DictReader(file, strict=True)
-        try:
-            for row in rows:
-                if None in row or None in row.values():
-                    count = len(rows.fieldnames or ())
-                    raise typer.BadParameter(
-                        f"line {rows.line_num} has not {count} columns, as the first has"
-                    )
-                text = json.dumps(row, sort_keys=True)
-                yield Row(rows.line_num, _digest(text), _named(_cells(row)))
-        except csv.Error as error:
-            raise typer.BadParameter(f"line {rows.line_num}: {error}") from None
+    for line, cells in rows_csv.records(_lines(path)):
+        text = json.dumps(dict(cells), sort_keys=True)
+        yield Row(line, _digest(text), _named(rows_csv.fields(cells)))
 
 
-def _open(path: Path) -> Any:
+def _lines(path: Path) -> Iterator[str]:
+    """Give the lines of a file with their ends.
+
+    Raises:
+        typer.BadParameter: When it cannot be read, or a line is not UTF-8.
+    """
+    number = 0
     try:
         # A byte order mark is what spreadsheets put in front.
-        return path.open(encoding="utf-8-sig", newline="")
+        with path.open(
+            encoding="utf-8-sig", errors="surrogateescape", newline=""
+        ) as file:
+            for text in file:
+                number += 1
+                text.encode()  # what was no UTF-8 cannot be written as such
+                yield text
+    except UnicodeEncodeError:
+        raise typer.BadParameter(
+            f"{path.name}: line {number} is not UTF-8; save the file as UTF-8"
+        ) from None
     except OSError as error:
-        why = f"{path.name} cannot be read: {error.strerror}"
+        why = f"{path} cannot be read: {error.strerror}"
         raise typer.BadParameter(why) from None
 
 
-def _cells(row: Mapping[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for column, cell in row.items():
-        name, dot, entry = column.strip().partition(".")
-        if not cell.strip():
-            continue
-        if dot and name in _MAPPINGS:
-            fields.setdefault(name, {})[entry] = cell
-        elif name in _LISTS:
-            fields[name] = [
-                each.strip()
-                for each in cell.replace(";", ",").split(",")
-                if each.strip()
-            ]
-        else:
-            fields[column.strip()] = cell
-    return fields
+class _TwiceError(Exception):
+    """A name stands twice in a JSON object."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _TwiceError(repr(twice))
+    return found
 
 
 def _named(fields: dict[str, Any]) -> dict[str, Any]:
