@@ -147,23 +147,24 @@ class Output:
     def fail(self, text: str, code: Code) -> typer.Exit:
         """Say why the command ends here; raise what this gives."""
         self.give({"ok": False, "exit_code": code, "error": {"text": text}})
-        self._error_line(text)
+        self.warn(text)
         return typer.Exit(code)
 
     def _complain(self, error: MailError, message_id: str) -> None:
-        self._error_line(_words(error))
+        self.warn(_words(error))
         for address, reply in getattr(error, "refused", {}).items():
-            self._error_line(f"  {address}: {reply}")
+            self.warn(f"  {address}: {reply}")
         if getattr(error, "accepted", ()):
             done = ", ".join(getattr(error, "accepted", ()))
-            self._error_line(f"already accepted, do not send to them again: {done}")
+            self.warn(f"already accepted, do not send to them again: {done}")
         if message_id and isinstance(error, DeliveryError):
-            self._error_line(f"Message-ID {message_id}")
+            self.warn(f"Message-ID {message_id}")
         for note in getattr(error, "__notes__", ()):
-            self._error_line(note)
-        self._error_line(what_to_do(error))
+            self.warn(note)
+        self.warn(what_to_do(error))
 
-    def _error_line(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Print lines for people to standard error, as they are."""
         plain = Console(stderr=True, highlight=False)
         plain.print(Text(printable(text)), soft_wrap=True)
 

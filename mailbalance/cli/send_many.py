@@ -1,31 +1,25 @@
 """``mailbalance send-many``: a file of messages.
 
-What lives here: the command, its progress and its summary. What must not: reading rows
-(``rows``) or the results file (``journal``).
+What lives here: the command and its dry run. What must not: reading rows (``rows``), the
+results file (``journal``), sending (``many_run``), how it ended (``many_summary``).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mailbalance.cli import compose as c
-from mailbalance.cli.journal import AGAIN, Journal
+from mailbalance.cli.journal import Journal
+from mailbalance.cli.many_run import Run, UnwrittenError, survey
+from mailbalance.cli.many_summary import summarise
 from mailbalance.cli.output import Code, Json, Output
-from mailbalance.cli.rows import Row, read_rows
-from mailbalance.errors import MailError, MessageError
-from mailbalance.events import Accepted, GaveUp
-from mailbalance.mailer import Mailer
-
-if TYPE_CHECKING:
-    from mailbalance.events import Event
-    from mailbalance.message import Message
+from mailbalance.cli.results_file import InUseError
+from mailbalance.cli.rows import read_rows
+from mailbalance.errors import MailError
 
 
 def send_many(
@@ -75,111 +69,38 @@ def send_many(
     if dry_run:
         _check(out, file, defaults)
         return
-    journal = Journal(results or file.with_name(f"{file.name}.results.jsonl"))
-    sending = _Sending(out, journal, defaults, in_doubt=in_doubt)
+    place = results or file.with_name(f"{file.name}.results.jsonl")
     try:
-        with out.reporting():
-            sending.run(file, concurrency)
+        code = _send(out, file, place, defaults, in_doubt, concurrency)
+    except InUseError as error:
+        raise out.fail(str(error), Code.TEMPORARY) from None
+    if code:
+        raise typer.Exit(code)
+
+
+def _send(
+    out: Output,
+    file: Path,
+    place: Path,
+    defaults: dict[str, Any],
+    in_doubt: bool,
+    concurrency: int,
+) -> int:
+    """Send what is left, and give the exit code."""
+    rows = read_rows(file)
+    journal = Journal(place)
+    known = survey(rows, journal)
+    run = Run(out, journal, defaults, in_doubt=in_doubt, known=known)
+    stopped = None
+    try:
+        if known.rows:
+            with out.reporting(), contextlib.suppress(UnwrittenError):
+                run.send(read_rows(file), concurrency)
+    except SystemExit as end:
+        stopped = int(end.code or 0)
     finally:
-        journal.close(sending.vague)
-    _summarise(out, journal)
-
-
-class _Sending:
-    """One run over a file.
-
-    Attributes:
-        vague: Lines whose message shares its key or its Message-ID with another: only
-            their results tell them apart.
-    """
-
-    def __init__(
-        self, out: Output, journal: Journal, defaults: dict[str, Any], *, in_doubt: bool
-    ) -> None:
-        self._out = out
-        self._journal = journal
-        self._defaults = defaults
-        self._again = AGAIN | ({"in_doubt"} if in_doubt else set())
-        self._given: deque[int] = deque()
-        self._lines: dict[str, int] = {}
-        self._names: set[str] = set()
-        self.vague: set[int] = set()
-
-    def run(self, file: Path, concurrency: int) -> None:
-        """Send what is left to send."""
-        rows = sum(1 for _ in read_rows(file))  # whole, before the first is sent
-        with (
-            Mailer.from_env(observers=[self._note]) as mailer,
-            _progress(self._out, rows) as advance,
-            contextlib.closing(
-                mailer.send_many(
-                    self._messages(read_rows(file), advance),
-                    concurrency=concurrency,
-                    progress=lambda _: advance(),
-                )
-            ) as results,
-        ):
-            for result in results:
-                told = result.receipt or result.error
-                if told is not None:
-                    self._journal.end(self._given.popleft(), told)
-
-    def _messages(self, rows: Iterator[Row], advance: Any) -> Iterator[Message]:
-        for row in rows:
-            earlier = self._journal.earlier(row)
-            if earlier is not None and earlier not in self._again:
-                self._journal.counts[f"{earlier} before"] += 1
-                advance()
-                continue
-            self._journal.begin(row)
-            try:
-                message = row.message(self._defaults)
-            except MessageError as error:
-                self._journal.end(row.line, error)
-                advance()
-                continue
-            self._given.append(row.line)
-            self._note_line(message, row.line)
-            yield message
-
-    def _note_line(self, message: Message, line: int) -> None:
-        """Keep the line by which events of the message are noted, if they tell it."""
-        name = message.stamp().message_id
-        if self._is_new(message):
-            self._lines[name] = line
-        else:
-            twin = self._lines.pop(name, line)
-            self.vague |= {line, twin}
-
-    def _is_new(self, message: Message) -> bool:
-        """Whether neither its key nor its Message-ID stood in an earlier row."""
-        names = {f"key {message.key}"} if message.key is not None else set()
-        if message.message_id is not None:
-            names.add(message.message_id)
-        new = names.isdisjoint(self._names)
-        self._names |= names
-        return new
-
-    def _note(self, event: Event) -> None:
-        """Write an end down the moment it is known, also for a run that is stopped."""
-        if isinstance(event, Accepted):
-            self._end(event.receipt.message_id, event.receipt)
-        elif isinstance(event, GaveUp):
-            self._end(event.message_id, event.error)
-
-    def _end(self, message_id: str, told: Any) -> None:
-        line = self._lines.pop(message_id, None)
-        if line is not None:
-            self._journal.end(line, told)
-
-
-@contextlib.contextmanager
-def _progress(out: Output, total: int) -> Iterator[Any]:
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = out.console.is_terminal
-    with Progress(*columns, console=out.console, disable=not shown) as bar:
-        task = bar.add_task("sending", total=total)
-        yield lambda: bar.advance(task)
+        journal.close()
+    return summarise(out, journal, known.rows, run.wrong, stopped)
 
 
 def _check(out: Output, file: Path, defaults: dict[str, Any]) -> None:
@@ -198,34 +119,3 @@ def _check(out: Output, file: Path, defaults: dict[str, Any]) -> None:
     out.say(f"{rows} messages, {len(wrong)} of them wrong. Nothing was sent.")
     if code:
         raise typer.Exit(code)
-
-
-def _summarise(out: Output, journal: Journal) -> None:
-    counts = dict(journal.counts)
-    code = _code(counts)
-    out.give({"ok": code is Code.OK, "exit_code": code, "counts": counts})
-    for what, number in sorted(counts.items()):
-        out.say(f"{number:>7} {what.replace('_', ' ')}", _STYLES.get(what, ""))
-    if counts.get("unknown") or counts.get("in_doubt before"):
-        out.tell(
-            "What is unknown or in doubt may have been accepted, and is not sent again by "
-            "itself: look it up at the provider first."
-        )
-    if counts.get("not_accepted"):
-        out.tell("Run the command again to send what was not accepted.")
-    if code:
-        raise typer.Exit(code)
-
-
-_STYLES = {"accepted": "green", "unknown": "yellow", "refused": "red", "wrong": "red"}
-
-
-def _code(counts: dict[str, int]) -> Code:
-    """Give the exit code of a run: the worst that needs somebody to act."""
-    if any(counts.get(name) for name in ("unknown", "in_doubt before")):
-        return Code.REFUSED
-    bad = sum(counts.get(n, 0) for n in ("refused", "wrong", "partial"))
-    later = counts.get("not_accepted", 0)
-    if later and not (bad or counts.get("accepted")):
-        return Code.TEMPORARY
-    return Code.PARTLY if bad or later else Code.OK

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,7 +14,10 @@ from mailbalance.cli.app import app
 from mailbalance.sandbox import Sandbox
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
 Invoke = Callable[..., Result]
+
+SPLIT = "ses=60,mailtrap=40"
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +65,51 @@ def invoke(monkeypatch: pytest.MonkeyPatch) -> Invoke:
         return CliRunner().invoke(app, arguments, input=stdin)
 
     return invoke
+
+
+@pytest.fixture
+def start_many(tmp_path: Path) -> Iterator[Start]:
+    """Start ``send-many`` in a process of its own, in an empty folder."""
+    started = []
+
+    def start(
+        *words: str, box: Sandbox | None = None, split: str = SPLIT, **more: Any
+    ) -> subprocess.Popen[str]:
+        places = {} if box is None else box.environ(split)
+        first = more.pop("first", ":")  # what a shell does before
+        process = subprocess.Popen(
+            [
+                "/bin/sh",
+                "-c",
+                f'{first}; exec "$@"',
+                "sh",
+                *command("send-many", *words),
+            ],
+            cwd=tmp_path,
+            env=process_environ({"MAILBALANCE_SPLIT": "memory=1", **places, **more}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def send_many(start_many: Start) -> Run:
+    """Run ``send-many`` to its end."""
+
+    def send_many(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        process = start_many(*words, **more)
+        said = process.communicate(timeout=50)
+        return subprocess.CompletedProcess(words, process.returncode, *said)
+
+    return send_many
 
 
 def command(*arguments: str) -> list[str]:

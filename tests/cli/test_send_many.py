@@ -1,43 +1,26 @@
 """``mailbalance send-many``: rows, results, and going on where a run stopped."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
+from datetime import datetime, timedelta
 
 import pytest
 
 CSV = "to,subject,text\nana@example.com,Party,Come!\nben@example.com,Party,Come too!\n"
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Run the command in a process of its own, in an empty folder."""
-
-    def run(*words, box=None, split="ses=60,mailtrap=40", **environ):
-        places = {} if box is None else box.environ(split)
-        return subprocess.run(
-            [sys.executable, "-m", "mailbalance", "send-many", *words],
-            cwd=tmp_path,
-            env={"MAILBALANCE_SPLIT": "memory=1", **places, **environ},
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-
-    return run
+def whole(text):
+    """Give what a box of lines says."""
+    return " ".join(text.replace("│", " ").split())
 
 
 def results(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_every_row_of_a_csv_file_is_sent(run, tmp_path, box):
+def test_every_row_of_a_csv_file_is_sent(send_many, tmp_path, box):
     (tmp_path / "party.csv").write_text(CSV)
 
-    done = run("party.csv", "--from", "me@example.com", box=box)
+    done = send_many("party.csv", "--from", "me@example.com", box=box)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["2", "accepted"]
@@ -47,7 +30,7 @@ def test_every_row_of_a_csv_file_is_sent(run, tmp_path, box):
     }
 
 
-def test_every_line_of_a_jsonl_file_is_sent(run, tmp_path, box):
+def test_every_line_of_a_jsonl_file_is_sent(send_many, tmp_path, box):
     rows = [
         {
             "from": "me@example.com",
@@ -59,183 +42,252 @@ def test_every_line_of_a_jsonl_file_is_sent(run, tmp_path, box):
     ]
     (tmp_path / "many.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
 
-    done = run("many.jsonl", "--json", box=box)
+    done = send_many("many.jsonl", "--json", box=box)
 
     assert json.loads(done.stdout)["counts"] == {"accepted": 20}
     assert len(box.messages()) == 20
 
 
-def test_lists_and_mappings_fit_into_columns(run, tmp_path, box):
+def test_lists_and_mappings_fit_into_columns(send_many, tmp_path, box):
     (tmp_path / "m.csv").write_text(
         "to,cc,subject,text,metadata.order\n"
         '"a@example.com, b@example.com",c@example.com;d@example.com,S,T,17\n'
     )
 
-    run("m.csv", "--from", "me@example.com", box=box, split="mailtrap=1")
+    send_many("m.csv", "--from", "me@example.com", box=box, split="mailtrap=1")
 
     (message,) = box.messages()
     assert len(message.recipients) == 4
     assert json.loads(message.raw)["custom_variables"]["order"] == "17"
 
 
-def test_a_second_run_sends_nothing_that_was_accepted(run, tmp_path, box):
+def test_a_second_run_sends_nothing_that_was_accepted(send_many, tmp_path, box):
     (tmp_path / "party.csv").write_text(CSV)
-    run("party.csv", "--from", "me@example.com", box=box)
+    send_many("party.csv", "--from", "me@example.com", box=box)
 
-    done = run("party.csv", "--from", "me@example.com", box=box)
+    done = send_many("party.csv", "--from", "me@example.com", box=box)
 
     assert done.stdout.split() == ["2", "accepted", "before"]
     assert len(box.messages()) == 2
 
 
-def test_a_second_run_sends_what_was_not_accepted(run, tmp_path, box):
+def test_a_second_run_sends_what_was_not_accepted(send_many, tmp_path, box):
     (tmp_path / "party.csv").write_text(CSV)
     box.fault("ses", "refuse")
     box.fault("mailtrap", "refuse")
-    first = run(
+    first = send_many(
         "party.csv", "--from", "me@example.com", box=box, MAILBALANCE_TIMEOUT="1"
     )
     box.heal()
 
-    second = run("party.csv", "--from", "me@example.com", box=box)
+    second = send_many("party.csv", "--from", "me@example.com", box=box)
 
     assert (first.returncode, second.returncode) == (75, 0)
     assert len(box.messages()) == 2
 
 
-def test_what_is_unknown_is_never_sent_again_by_itself(run, tmp_path, box):
+def test_what_is_unknown_is_never_sent_again_by_itself(send_many, tmp_path, box):
     (tmp_path / "one.csv").write_text("to,subject,text\na@example.com,S,T\n")
     box.fault("ses", "drop")
-    first = run("one.csv", "--from", "me@example.com", box=box, split="ses=1")
+    first = send_many("one.csv", "--from", "me@example.com", box=box, split="ses=1")
     box.heal()
 
-    second = run("one.csv", "--from", "me@example.com", box=box, split="ses=1")
+    second = send_many("one.csv", "--from", "me@example.com", box=box, split="ses=1")
 
-    assert (first.returncode, second.returncode) == (1, 0)
+    assert (first.returncode, second.returncode) == (1, 1)
+    assert "look it up" in second.stderr
     assert second.stdout.split() == ["1", "unknown", "before"]
     assert len(box.messages()) == 1
 
 
-def test_a_wrong_row_is_told_and_the_others_go(run, tmp_path):
+def test_a_wrong_row_is_told_and_the_others_go(send_many, tmp_path):
     (tmp_path / "m.csv").write_text("to,text\na@example.com,x\nnobody,x\n")
 
-    done = run("m.csv", "--from", "me@example.com")
+    done = send_many("m.csv", "--from", "me@example.com")
 
     assert done.returncode == 3
     assert done.stdout.split() == ["1", "accepted", "1", "wrong"]
+    assert "line 3: to[0]: " in done.stderr
+    assert "Results: m.csv.results.jsonl" in done.stderr
     told = results(tmp_path / "m.csv.results.jsonl")
-    assert [each["line"] for each in told if each.get("outcome") == "wrong"] == [3]
+    assert [
+        (each["line"], "to[0]: " in each["text"])
+        for each in told
+        if each.get("outcome") == "wrong"
+    ] == [(3, True)]
 
 
-def test_a_dry_run_checks_every_row_and_sends_nothing(run, tmp_path):
+def test_of_many_wrong_rows_ten_are_told(send_many, tmp_path):
+    (tmp_path / "m.csv").write_text("to,text\n" + 12 * "nobody,x\n")
+
+    done = send_many("m.csv", "--from", "me@example.com", "--json")
+
+    assert done.returncode == 2
+    assert done.stderr.count("line ") == 10
+    assert "and 2 more wrong rows" in done.stderr
+    assert len(json.loads(done.stdout)["wrong"]) == 12
+
+
+def test_a_wrong_row_may_be_corrected_in_place(send_many, tmp_path, box):
+    (tmp_path / "m.csv").write_text("to,text\na@example.com,x\nnobody,x\n")
+    words = ("m.csv", "--from", "me@example.com", "--subject", "S")
+    send_many(*words, box=box)
+    (tmp_path / "m.csv").write_text("to,text\na@example.com,x\nb@example.com,x\n")
+
+    done = send_many(*words, box=box)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["1", "accepted", "1", "accepted", "before"]
+    assert len(box.messages()) == 2
+
+
+def test_what_was_accepted_for_some_recipients_is_not_sent_again(
+    send_many, tmp_path, box
+):
+    (tmp_path / "m.jsonl").write_text(
+        '{"to": ["a@example.com", "reject-450@example.com"], "subject": "S", "text": "x"}'
+    )
+    words = ("m.jsonl", "--from", "me@example.com")
+    first = send_many(*words, box=box, split="mailtrap-smtp=1", MAILBALANCE_TIMEOUT="2")
+
+    again = send_many(*words, box=box, split="mailtrap-smtp=1")
+
+    assert (first.returncode, again.returncode) == (3, 3)
+    assert again.stdout.split() == ["1", "partial", "before"]
+    assert [m.recipients for m in box.messages()] == [("a@example.com",)]
+
+
+def test_the_message_id_has_the_domain_of_the_author_from_the_environment(
+    send_many, tmp_path
+):
+    (tmp_path / "party.csv").write_text(CSV)
+
+    send_many("party.csv", MAILBALANCE_FROM="shop@shop.example")
+
+    (first, *_) = results(tmp_path / "party.csv.results.jsonl")
+    assert first["message_id"].endswith("@shop.example>")
+
+
+def test_beginning_and_end_have_their_time_and_the_ids(send_many, tmp_path, box):
+    (tmp_path / "m.csv").write_text("to,subject,text\na@example.com,S,x\n")
+    words = ("m.csv", "--from", "me@example.com")
+
+    send_many(*words, box=box, split="mailtrap=1")
+
+    begin, end = results(tmp_path / "m.csv.results.jsonl")
+    (message,) = box.messages()
+    sent = json.loads(message.raw)["custom_variables"]["mailbalance_id"]
+    assert begin.keys() == {"line", "digest", "at", "message_id", "mailbalance_id"}
+    assert begin["mailbalance_id"] == end["mailbalance_id"] == sent
+    assert begin["at"] <= end["at"]
+    assert datetime.fromisoformat(end["at"]).utcoffset() == timedelta(0)
+
+
+def test_an_empty_file_has_no_messages_and_no_results(send_many, tmp_path):
+    (tmp_path / "m.csv").write_text("to,text\n")
+
+    done = send_many("m.csv")
+
+    assert (done.returncode, "0 messages" in done.stdout) == (0, True)
+    assert not (tmp_path / "m.csv.results.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["no.csv", "m.txt", "latin.csv", ".csv", "wrong.jsonl"]
+)
+def test_a_file_that_cannot_be_read_makes_no_results(send_many, tmp_path, name):
+    (tmp_path / "m.txt").write_text("x")
+    (tmp_path / "latin.csv").write_bytes(b"to,text\na@example.com,\xe9\n")
+    (tmp_path / "wrong.jsonl").write_text("{}\nno")
+    (tmp_path / ".csv").mkdir()
+
+    done = send_many(name)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.results.jsonl"))
+
+
+def test_a_dry_run_checks_every_row_and_sends_nothing(send_many, tmp_path):
     (tmp_path / "m.csv").write_text("to,text\na@example.com,x\nnobody,x\n")
 
-    done = run("m.csv", "--from", "me@example.com", "--dry-run")
+    done = send_many("m.csv", "--from", "me@example.com", "--dry-run")
 
     assert done.returncode == 2
     assert "line 3: to" in done.stdout
     assert not (tmp_path / "m.csv.results.jsonl").exists()
 
 
-def test_a_row_that_was_changed_stops_the_run(run, tmp_path):
+def test_a_row_that_was_changed_stops_the_run(send_many, tmp_path):
     (tmp_path / "party.csv").write_text(CSV)
-    run("party.csv", "--from", "me@example.com")
+    send_many("party.csv", "--from", "me@example.com")
     (tmp_path / "party.csv").write_text(CSV.replace("ben@", "bob@"))
 
-    done = run("party.csv", "--from", "me@example.com")
+    done = send_many("party.csv", "--from", "me@example.com")
 
     assert done.returncode == 2
     assert "line 3 was changed" in " ".join(done.stderr.split())
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "why"),
-    [
-        ("m.txt", "", "ends in .jsonl or .csv"),
-        ("m.jsonl", "{}\nno\n", "line 2 is no JSON"),
-        ("m.jsonl", "[]\n", "line 1 is no JSON object"),
-        ("m.csv", "to,text\na@example.com\n", "line 2 has not 2 columns"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_told_by_line(run, tmp_path, name, text, why):
-    (tmp_path / name).write_text(text)
-
-    done = run(name, "--from", "me@example.com")
-
-    assert done.returncode == 2
-    assert why in " ".join(done.stderr.split())
-
-
-def test_a_run_that_was_killed_leaves_its_rows_in_doubt(run, tmp_path, box):
-    rows = [
-        {"to": f"a{n}@example.com", "subject": "S", "text": "x"} for n in range(400)
-    ]
-    (tmp_path / "many.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    box.fault("mailtrap", "delay", seconds=0.05)
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mailbalance",
-            "send-many",
-            "many.jsonl",
-            "--from",
-            "me@example.com",
-            "--concurrency",
-            "1",
-        ],
-        cwd=tmp_path,
-        env=box.environ("ses=60,mailtrap=40"),
-        stdout=subprocess.DEVNULL,
-    )
-    ends = time.monotonic() + 30
-    while len(box.messages()) < 20 and time.monotonic() < ends:
-        time.sleep(0.01)
-    child.send_signal(signal.SIGKILL)
-    child.wait(10)
-    box.heal()
-
-    done = run("many.jsonl", "--from", "me@example.com", "--json", box=box)
-
-    counts = json.loads(done.stdout)["counts"]
-    assert counts["in_doubt before"] > 0
-    assert sum(counts.values()) == 400
-    sent = [message.recipients for message in box.messages()]
-    assert len(sent) == len(set(sent)), "nothing was sent twice"
-
-
 @pytest.mark.parametrize("same", ["key", "message_id"])
-def test_rows_that_share_a_name_have_each_its_own_end(run, tmp_path, box, same):
+def test_rows_that_share_a_name_have_each_its_own_end(send_many, tmp_path, box, same):
     name = "bill-7" if same == "key" else "<bill-7@example.com>"
     row = {"to": "a@example.com", "text": "x", same: name}
     (tmp_path / "m.jsonl").write_text(3 * f"{json.dumps(row)}\n")
 
-    first = run("m.jsonl", "--from", "me@example.com", box=box)
-    second = run("m.jsonl", "--from", "me@example.com", box=box)
+    first = send_many("m.jsonl", "--from", "me@example.com", box=box)
+    second = send_many("m.jsonl", "--from", "me@example.com", box=box)
 
     assert first.stdout.split() == ["3", "accepted"]
     assert second.stdout.split() == ["3", "accepted", "before"]
     assert len(box.messages()) == (1 if same == "key" else 3)
 
 
-def test_a_results_file_that_was_torn_off_is_gone_on_with(run, tmp_path, box):
+def test_a_results_file_that_was_torn_off_is_gone_on_with(send_many, tmp_path, box):
     (tmp_path / "party.csv").write_text(CSV)
-    run("party.csv", "--from", "me@example.com", box=box)
+    send_many("party.csv", "--from", "me@example.com", box=box)
     journal = tmp_path / "party.csv.results.jsonl"
     journal.write_text(journal.read_text()[:-10])
 
-    again = run("party.csv", "--from", "me@example.com", box=box)
-    sent = run("party.csv", "--from", "me@example.com", "--in-doubt", box=box)
+    again = send_many("party.csv", "--from", "me@example.com", box=box)
+    sent = send_many("party.csv", "--from", "me@example.com", "--in-doubt", box=box)
 
     assert "1 in doubt before" in " ".join(again.stdout.split())
     assert sent.stdout.split() == ["1", "accepted", "1", "accepted", "before"]
 
 
-def test_a_file_that_is_no_results_file_is_left_as_it_is(run, tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"dear diary",
+        b"\xff\xfe\x00binary\n\x00",
+        b'{"line": "x", "digest": 5}\n',
+        b'{"line": 1, "digest": 5}\n',
+        b'{"line": 1, "outcome": "lost"}\n',
+        b"[1]\n",
+    ],
+)
+def test_a_file_that_is_no_results_file_is_left_as_it_is(send_many, tmp_path, content):
     (tmp_path / "party.csv").write_text(CSV)
-    (tmp_path / "mine.txt").write_text("dear diary")
+    place = tmp_path / "mine.txt"
+    place.write_bytes(content)
 
-    done = run("party.csv", "--from", "me@example.com", "--results", "mine.txt")
+    done = send_many("party.csv", "--from", "me@example.com", "--results", str(place))
 
     assert done.returncode == 2
-    assert (tmp_path / "mine.txt").read_text() == "dear diary"
+    assert f"{place}: line 1 is none of a results file" in whole(done.stderr)
+    assert place.read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["folder", "nowhere/results.jsonl", "/dev/full"])
+def test_results_that_cannot_be_kept_are_told_before_anything_is_sent(
+    send_many, tmp_path, place
+):
+    (tmp_path / "party.csv").write_text(CSV)
+    (tmp_path / "folder").mkdir()
+
+    done = send_many("party.csv", "--from", "me@example.com", "--results", place)
+
+    assert done.returncode == 2
+    assert place in done.stderr
+    assert "Traceback" not in done.stderr
