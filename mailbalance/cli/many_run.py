@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -114,7 +115,7 @@ class Run:
         """
         with (
             Mailer.from_env(observers=[self._note]) as mailer,
-            _until_signal(self._out, mailer) as stop,
+            _until_signal(mailer) as stop,
             _progress(self._out, self._known.rows) as advance,
         ):
             self._journal.create()
@@ -199,7 +200,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def _until_signal(out: Output, mailer: Mailer) -> Iterator[Stopping]:
+def _until_signal(mailer: Mailer) -> Iterator[Stopping]:
     """End the process on Ctrl-C and SIGTERM, once what is under way has ended.
 
     What a background job ignores stays ignored.
@@ -210,7 +211,7 @@ def _until_signal(out: Output, mailer: Mailer) -> Iterator[Stopping]:
     previous = {each: signal.signal(each, _leave) for each in numbers}
     over = threading.Event()
     with stop_on(mailer, *numbers) as stop:
-        threading.Thread(target=_tell, args=(out, stop, over), daemon=True).start()
+        threading.Thread(target=_tell, args=(stop, over), daemon=True).start()
         try:
             yield stop
         finally:
@@ -226,14 +227,16 @@ def _leave(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _tell(out: Output, stop: Stopping, over: threading.Event) -> None:
+def _tell(stop: Stopping, over: threading.Event) -> None:
     """Say what is waited for, as soon as a signal has come."""
     while not over.wait(_LOOK):
         if stop.signal is not None:
-            out.warn(
+            # Not by a console of its own, which would write into the progress bar.
+            sys.stderr.write(
                 f"{stop.signal.name}: no more messages are begun; waiting for those "
-                f"under way, at most {GRACE:g} s."
+                f"under way, at most {GRACE:g} s.\n"
             )
+            sys.stderr.flush()
             return
 
 

@@ -55,7 +55,7 @@ def send_many(
     fill in what a row lacks.
 
     Run it again with the same files, and it goes on where it stopped: what was accepted,
-    refused or is unknown is not sent again.
+    refused or is unknown is not sent again. Ctrl-C waits for what is under way.
 
     \b
     Examples:
