@@ -195,7 +195,7 @@ class Run:
             self._journal.leave(line)
             return
         if isinstance(told, MessageError):
-            self.wrong.append((line, str(told)))
+            self.wrong.append((line, "; ".join(told.problems)))
         self._journal.end(line, told)
 
 

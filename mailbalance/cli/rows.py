@@ -45,9 +45,14 @@ class Row:
         }
         try:
             # As JSON, which has files as base64: what model_dump_json() wrote is a row.
-            return Message.model_validate_json(json.dumps({**defaults, **given}))
+            text = json.dumps({**defaults, **given}, ensure_ascii=False).encode()
+            return Message.model_validate_json(text)
+        except UnicodeEncodeError:
+            raise MessageError(
+                "a field holds half of a surrogate pair; decode the text properly"
+            ) from None
         except (TypeError, RecursionError) as error:
-            raise MessageError(f"line {self.line}: {error}") from None
+            raise MessageError(str(error)) from None
 
     @property
     def names(self) -> frozenset[str]:

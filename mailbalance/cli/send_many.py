@@ -69,7 +69,7 @@ def send_many(
     if dry_run:
         _check(out, file, defaults)
         return
-    place = results or file.with_name(f"{file.name}.results.jsonl")
+    place = results or Path(f"{file}.results.jsonl")
     try:
         code = _send(out, file, place, defaults, in_doubt, concurrency)
     except InUseError as error:

@@ -127,6 +127,7 @@ def test_a_field_that_is_null_is_filled_in(rows):
     [
         ({"to": 5, "text": "x"}, "to"),
         ({"to": "a@example.com", "text": "x", "nick": 1}, "nick: no such field"),
+        ({"to": "a@example.com", "text": "\ud800"}, "half of a surrogate pair"),
         (
             {"to": "a@example.com", "text": "x", "attachments": ["bill.pdf"]},
             r"attachments\[0\]",

@@ -118,12 +118,13 @@ def test_a_wrong_row_is_told_and_the_others_go(send_many, tmp_path):
 
 
 def test_of_many_wrong_rows_ten_are_told(send_many, tmp_path):
-    (tmp_path / "m.csv").write_text("to,text\n" + 12 * "nobody,x\n")
+    (tmp_path / "m.csv").write_text("to,nick,text\n" + 12 * "nobody,x,x\n")
 
     done = send_many("m.csv", "--from", "me@example.com", "--json")
 
     assert done.returncode == 2
     assert done.stderr.count("line ") == 10
+    assert "; nick: no such field" in done.stderr
     assert "and 2 more wrong rows" in done.stderr
     assert len(json.loads(done.stdout)["wrong"]) == 12
 
@@ -193,7 +194,7 @@ def test_an_empty_file_has_no_messages_and_no_results(send_many, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["no.csv", "m.txt", "latin.csv", ".csv", "wrong.jsonl"]
+    "name", ["no.csv", "m.txt", "latin.csv", ".", ".csv", "wrong.jsonl"]
 )
 def test_a_file_that_cannot_be_read_makes_no_results(send_many, tmp_path, name):
     (tmp_path / "m.txt").write_text("x")
