@@ -11,6 +11,9 @@ settings.register_profile(
 settings.register_profile(
     "thorough", parent=settings.get_profile("default"), max_examples=2000
 )
+settings.register_profile(
+    "brief", parent=settings.get_profile("default"), max_examples=20
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 _PREFIXES = ("MAILBALANCE_", "MAILTRAP_", "AWS_", "SES_")
