@@ -207,7 +207,9 @@ class AwsChain:
                 if self._has_nothing_to_ask():
                     known = unconfigured.keys(self._environ)
                 if known is None:
-                    provider = self._session().get_component("credential_provider")
+                    with IMPORTING:  # botocore makes a TLS context, too
+                        session = self._session()
+                        provider = session.get_component("credential_provider")
                     known = provider.load_credentials()
                 self._credentials = known
                 self._process = os.getpid()
@@ -270,6 +272,8 @@ def _new_session(profile: str | None, environ: Mapping[str, str] | None) -> Sess
         import botocore.session
 
         from mailbalance.wire.aws_environ import session_for
-    if environ is None:
-        return botocore.session.Session(profile=profile)
-    return session_for(profile, environ)
+
+        if environ is None:
+            return botocore.session.Session(profile=profile)
+        # It makes a TLS context, amid which OpenSSL holds locks of its own.
+        return session_for(profile, environ)
