@@ -32,12 +32,10 @@ GOALS = (
 def cases(place: Place) -> list[Case]:
     """Give everybody who sends."""
     to = {"url": place.url, "ca": place.ca}
-    through = {**to, "engine": "httpcore2"}
     return [
         Case("boto3 sesv2", "clients.ses_boto3:send", to),
         Case(OURS, "clients.ours:ses", to, ours=True),
         Case(f"{OURS}, speed extra", "clients.ours:ses", to, speed=True),
-        Case(f"{OURS}, engine httpcore2", "clients.ours:ses", through),
         Case("floor: bytes that are ready", "clients.floor:post", to),
     ]
 

@@ -66,7 +66,7 @@ DOORS = (
     "mailbalance.backends.mailtrap_smtp:MailtrapSmtpBackend",
     "mailbalance.backends._smtp:SmtpBackend",
     "mailbalance.wire.aws:AwsChain",
-    "mailbalance.wire.http.wire:HttpWire",
+    "mailbalance.wire.http.client:HttpWire",
     "mailbalance.wire.smtp.wire:SmtpWire",
     "mailbalance.config.settings:read_settings",
     "mailbalance.config.settings:read_backend",

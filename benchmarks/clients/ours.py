@@ -42,15 +42,12 @@ def ses_backend(
     url: str,
     ca: str | None = None,
     *,
-    engine: str = "direct",
     number: int = 0,
     at_once: int | None = None,
 ) -> Any:
     """Make a backend for SES's API."""
     from mailbalance import SesBackend
-    from mailbalance.wire.http import wire
 
-    wire.ENGINE = engine
     return SesBackend(
         f"ses-{number}",
         region="eu-west-1",
@@ -105,18 +102,14 @@ def _sending(mailer: Mailer, size: int = 0) -> Callable[[int], None]:
     return run
 
 
-def ses(
-    url: str, ca: str | None = None, size: int = 0, engine: str = "direct"
-) -> Callable[[int], None]:
+def ses(url: str, ca: str | None = None, size: int = 0) -> Callable[[int], None]:
     """Send by SES's API, one after another."""
-    return _sending(_split(ses_backend, url, ca, engine=engine), size)
+    return _sending(_split(ses_backend, url, ca), size)
 
 
-def ases(
-    url: str, loop: str = "asyncio", at_once: int = 1, engine: str = "direct"
-) -> Callable[[int], None]:
+def ases(url: str, loop: str = "asyncio", at_once: int = 1) -> Callable[[int], None]:
     """Send by SES's API in an event loop, so many at once."""
-    mailer = _split(ses_backend, url, engine=engine, at_once=max(at_once, 16))
+    mailer = _split(ses_backend, url, at_once=max(at_once, 16))
     return repeated(loop_of(loop), lambda: mailer.asend(**fields()), at_once)
 
 

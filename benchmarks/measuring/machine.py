@@ -19,7 +19,7 @@ from measuring.environments import python_of
 #: Whose versions matter.
 PACKAGES = (
     "mailbalance", "boto3", "botocore", "mailtrap", "requests", "httpx", "aiohttp",
-    "aiosmtplib", "django", "tenacity", "pydantic", "httpcore2", "httptools", "orjson",
+    "aiosmtplib", "django", "tenacity", "pydantic", "httptools", "orjson",
     "pybase64", "uvloop",
 )  # fmt: skip
 #: Those of the environments of their own.

@@ -23,9 +23,9 @@ from mailbalance.errors import (
     UnknownOutcomeError,
     UnsuitableError,
 )
-from mailbalance.wire.http.clients import framed
+from mailbalance.wire.http.request import framed
+from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.server import is_loopback
-from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
     from mailbalance.errors import Scope

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from mailbalance.errors import ConfigError
+from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp import SECURITIES, Credentials, Security, Server
-from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -25,8 +25,8 @@ from mailbalance.backends._mailtrap_settings import (
 from mailbalance.errors import ConfigError
 from mailbalance.secret import Secret, hushed
 from mailbalance.wire.http import HttpRequest, HttpWire
-from mailbalance.wire.http.clients import check
-from mailbalance.wire.http.pools import CONNECTIONS
+from mailbalance.wire.http.user_clients import check
+from mailbalance.wire.net.pool import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mailbalance.config import BackendSettings
     from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
-    from mailbalance.wire.http.clients import AsyncClient, Client
+    from mailbalance.wire.http.user_clients import AsyncClient, Client
 
 #: Base URLs. Source: OpenAPI files, "servers" (2026-06).
 HOSTS = {

@@ -25,8 +25,8 @@ from mailbalance.errors import ConfigError, DeliveryError
 from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.http import HttpWire
-from mailbalance.wire.http.clients import check
-from mailbalance.wire.http.pools import CONNECTIONS
+from mailbalance.wire.http.user_clients import check
+from mailbalance.wire.net.pool import CONNECTIONS
 from mailbalance.wire.sigv4 import Keys
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
     from mailbalance.wire.http import HttpResponse
-    from mailbalance.wire.http.clients import AsyncClient, Client
+    from mailbalance.wire.http.user_clients import AsyncClient, Client
 
 _PATH = "/v2/email/outbound-emails"
 

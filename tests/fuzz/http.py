@@ -8,9 +8,8 @@ from typing import Any
 
 import h11
 
-from mailbalance.wire.http.direct.replies import HEAD_LIMIT, ReplyReader
-from mailbalance.wire.http.direct.steps import BrokenError
-from mailbalance.wire.http.reply import REPLY_LIMIT
+from mailbalance.wire.http.errors import BrokenError
+from mailbalance.wire.http.reply import HEAD_LIMIT, REPLY_LIMIT, ReplyReader
 from tests.fuzz.choices import Choices, many, stretched
 from tests.fuzz.target import Saboteur, Target
 
@@ -90,7 +89,7 @@ HTTP = Target(
         b"\x08" * 8 + b"HTTP/1.1 204 No Content\r\n\r\n",
     ),
     Saboteur(
-        "mailbalance.wire.http.direct.replies:ReplyReader.on_body",
+        "mailbalance.wire.http.reply:ReplyReader.on_body",
         lambda sound: lambda self, chunk: sound(self, chunk.replace(b"}", b"")),
         b"\x08" * 8 + _OK + b"Content-Length: 1\r\n\r\n}",
     ),

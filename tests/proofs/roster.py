@@ -72,13 +72,13 @@ _ALL = (
     ),
     *(
         _wire(
-            f"http-cuts-{engine}",
-            f"HTTP, cut at every byte ({engine})",
-            partial(http_cuts.figures, None, engines=(engine,)),
+            f"http-cuts-{way}",
+            f"HTTP, cut at every byte ({way})",
+            partial(http_cuts.figures, None, ways=(way,)),
             "cases",
             _LIVE,
         )
-        for engine in http_cuts.ENGINES
+        for way in http_cuts.WAYS
     ),
     _wire("smtp-replies", "SMTP replies", smtp_replies.figures, "replies"),
     _wire("http-replies", "HTTP replies, judged", http_replies.judged, "replies"),

@@ -57,9 +57,9 @@ SABOTEURS = (
         "An HTTP connection is kept only after one clean reply.",
         (
             Change(
-                "wire/http/direct/dialogue.py",
-                "self.keep = not early and self._reader.clean",
-                "self.keep = True",
+                "wire/http/exchange.py",
+                "exchange.keep = not early and self._reader.clean",
+                "exchange.keep = True",
             ),
         ),
         (DIALOGUE,),
@@ -118,10 +118,11 @@ SABOTEURS = (
         "A forked process uses no HTTP connection of its parent.",
         (
             Change(
-                "wire/http/direct/blocking_pool.py",
-                "if self._state.process != os.getpid():",
-                "if False:",
+                "wire/net/pool.py",
+                "        if self.process == os.getpid():\n            return\n",
+                "        return\n",
             ),
+            Change("wire/net/pool.py", "self._process != os.getpid()", "False"),
         ),
         ("tests/wire/test_http_commit.py::test_after_a_fork_parent_and_child_use"
          "_different_connections", "tests/wire/test_http_pool.py::test_a_forked_child"
@@ -165,7 +166,7 @@ SABOTEURS = (
         "A server without a valid certificate gets nothing.",
         (
             Change(
-                "wire/tls.py",
+                "wire/net/tls.py",
                 "    return context\n",
                 "    context.check_hostname = False\n"
                 "    context.verify_mode = ssl.CERT_NONE\n    return context\n",

@@ -19,8 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.wire.http import HttpRequest, HttpWire
+from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp import SmtpWire
-from mailbalance.wire.tls import client_context
 from tests.wire.peer import Peer, serve
 from tests.wire.smtp_peer import AUTHORITY, PASSWORD, STALL, SmtpPeer
 from tests.wire.smtp_ways import MAIL, How, fail, send
@@ -181,7 +181,7 @@ LOOSE = {
 def test_no_variable_makes_it_loose_or_writes_the_keys_down(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     code = (
-        "import ssl; from mailbalance.wire.tls import client_context as c; c = c()\n"
+        "import ssl; from mailbalance.wire.net.tls import client_context as c; c = c()\n"
         "print(c.verify_mode == ssl.CERT_REQUIRED, c.check_hostname, c.keylog_filename)"
     )
     environ = {**LOOSE, "SSLKEYLOGFILE": str(keys)}

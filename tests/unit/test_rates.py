@@ -274,4 +274,4 @@ def test_an_smtp_pool_has_as_many_connections_as_messages_at_once(options, conne
 def test_an_http_pool_has_as_many_connections_as_messages_at_once():
     backend = MailtrapBackend(token="t", concurrency="12", processes="3")
 
-    assert backend._wire._pools.connections == 4
+    assert backend._wire._pools.limit == 4

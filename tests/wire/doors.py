@@ -9,10 +9,9 @@ import pytest
 
 from mailbalance import Message
 from mailbalance.backends.mailtrap_smtp import MailtrapSmtpBackend
-from mailbalance.wire.http import wire as http_wire
-from mailbalance.wire.http.direct import outgoing
+from mailbalance.wire.http import request
 from tests.wire import http_submission as scripts
-from tests.wire.http_cuts import ENGINES, new_backend, recipients
+from tests.wire.http_cuts import WAYS, Way, new_backend, recipients
 from tests.wire.http_submission import HttpSubmission
 from tests.wire.memory import Network, Peer
 from tests.wire.smtp_submission import Submission
@@ -33,8 +32,14 @@ SCRIPTS = {"clear": scripts.OK, "unclear": scripts.GATEWAY, "refusal": scripts.R
 DOTS = {"clear": "250 ok", "unclear": "299-what\r\n250 ever", "refusal": "554 no"}
 
 
-#: Bytes that ``direct`` writes last, so few that there is a wait before them.
+#: Bytes of a request that are written last, so few that there is a wait before them.
 LAST_BLOCK = 100
+
+
+#: As many as are written last otherwise.
+WHOLE = request.LAST_BLOCK
+
+APIS: tuple[Literal["ses", "mailtrap"], ...] = ("ses", "mailtrap")
 
 
 @dataclass(frozen=True)
@@ -43,23 +48,23 @@ class Door:
 
     Attributes:
         name: By which backend.
-        engine: Whose hands move the bytes of HTTP.
+        way: Which way HTTP goes; ``whole`` in one write, with no wait before it.
         used: Whether its connection was used before.
         answer: What the server says.
     """
 
     name: Literal["ses", "mailtrap", "smtp"]
-    engine: Any = None
+    way: Way | Literal["whole"] | None = None
     used: bool = False
     answer: Answer = "clear"
 
 
 DOORS = tuple(
-    Door(name, engine, used, answer)
+    Door(name, way, used, answer)
     for used in (False, True)
     for answer in ANSWERS
-    for name, engine in (
-        *((api, engine) for api in ("ses", "mailtrap") for engine in ENGINES),
+    for name, way in (
+        *((api, way) for api in APIS for way in (*WAYS, "whole")),
         ("smtp", None),
     )
 )
@@ -137,7 +142,9 @@ def made(door: Door, patch: pytest.MonkeyPatch, port: int = 25, **options: Any) 
         return MailtrapSmtpBackend(
             token="t", host="127.0.0.1", port=port, tls="starttls", **options
         )
-    patch.setattr(http_wire, "ENGINE", door.engine)
-    patch.setattr(outgoing.cut, "__defaults__", (LAST_BLOCK,))
+    patch.setattr(request, "LAST_BLOCK", WHOLE if door.way == "whole" else LAST_BLOCK)
+    if door.way == "proxy":
+        options["environ"] = {"HTTPS_PROXY": "http://127.0.0.1:3128"}
+        return new_backend(door.name, f"https://127.0.0.1:{port}", **options)
     secure = "s" if "ca" in options else ""
     return new_backend(door.name, f"http{secure}://127.0.0.1:{port}", **options)

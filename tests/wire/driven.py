@@ -1,4 +1,4 @@
-"""A direct exchange driven by hand: what each step comes to is given beforehand.
+"""An exchange driven by hand: what each step comes to is given beforehand.
 
 What lives here: ``Driven``, and requests and answers for it. What must not: a socket.
 """
@@ -9,10 +9,9 @@ import errno
 
 from mailbalance import DeliveryError
 from mailbalance.wire.http import HttpRequest, HttpResponse
-from mailbalance.wire.http.direct.dialogue import Dialogue
-from mailbalance.wire.http.direct.outgoing import outgoing
-from mailbalance.wire.http.direct.steps import Read
-from mailbalance.wire.http.exchange import Exchange
+from mailbalance.wire.http.exchange import Dialogue, Exchange
+from mailbalance.wire.http.request import outgoing
+from mailbalance.wire.net.drive import Read
 
 URL = "http://host/send"
 SHORT, LONG = b"x" * 100, b"x" * 100_000

@@ -28,10 +28,10 @@ from tests.wire.smtp_peer import AUTHORITY
 
 def proofs() -> Iterator[tuple[str, Callable[[], Figures]]]:
     yield "SMTP cut at every byte", smtp_cuts.figures
-    for engine in http_cuts.ENGINES:
+    for way in http_cuts.WAYS:
         yield (
-            f"HTTP cut at every byte ({engine})",
-            lambda engine=engine: http_cuts.figures(None, engines=(engine,)),
+            f"HTTP cut at every byte ({way})",
+            lambda way=way: http_cuts.figures(None, ways=(way,)),
         )
     yield "SMTP replies", smtp_replies.figures
     yield "HTTP replies, judged", http_replies.judged

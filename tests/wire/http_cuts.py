@@ -13,9 +13,7 @@ from mailbalance import Message
 from mailbalance.backends.mailtrap import MailtrapBackend
 from mailbalance.backends.ses import SesBackend
 from mailbalance.envelope import Envelope
-from mailbalance.wire.http import wire
-from mailbalance.wire.http.direct import outgoing
-from mailbalance.wire.http.wire import Engine
+from mailbalance.wire.http import request
 from tests.wire import http_submission as scripts
 from tests.wire.certainty import Figures
 from tests.wire.cutting import HOWS, Case, How, Stage, Turn, played
@@ -23,8 +21,9 @@ from tests.wire.http_submission import Api, HttpSubmission, Script
 from tests.wire.memory import Network
 from tests.wire.memory.line import Direction
 
-#: Whose hands move the bytes.
-ENGINES: tuple[Engine, ...] = get_args(Engine)
+#: Straight to the server, or in TLS through a proxy that connects us to it.
+Way = Literal["direct", "proxy"]
+WAYS: tuple[Way, ...] = get_args(Way)
 
 MESSAGES: dict[Turn, Message] = {
     turn: Message(from_="a@x.com", to=[f"{turn}@x.com"], subject=turn, text="hi")
@@ -38,7 +37,7 @@ class HttpScenario:
     """One kind of exchange.
 
     Attributes:
-        block: Bytes at a request's end that ``direct`` writes last, and apart.
+        block: Bytes at a request's end that are written last, and apart.
     """
 
     name: str
@@ -47,8 +46,8 @@ class HttpScenario:
     used: bool = False
     uncut: Literal["accepted", "not_accepted", "unknown"] = "accepted"
     directions: tuple[Direction, ...] = ("down",)
-    engine: Engine = "httpcore2"
-    block: int = outgoing.LAST_BLOCK
+    way: Way = "direct"
+    block: int = request.LAST_BLOCK
 
 
 def _scenarios(api: Api) -> Iterable[HttpScenario]:
@@ -88,9 +87,9 @@ class HttpStage(Stage):
 
     def go_to(self, port: int = 0, ca: str | None = None) -> None:
         """Say where the server is; without a port, it is in memory."""
-        outgoing.cut.__defaults__ = (self.scenario.block,)
+        request.LAST_BLOCK = self.scenario.block
         if not port:
-            self._backend = backend_of(self.scenario.api, self.scenario.engine)
+            self._backend = backend_of(self.scenario.api, self.scenario.way)
             return
         base = f"https://127.0.0.1:{port}"
         self._backend = new_backend(self.scenario.api, base, ca=ca)
@@ -132,28 +131,29 @@ def recipients(body: dict[str, Any]) -> tuple[str, ...]:
 
 
 @cache
-def backend_of(api: Api, engine: Engine) -> SesBackend | MailtrapBackend:
+def backend_of(api: Api, way: Way) -> SesBackend | MailtrapBackend:
     """Give a backend that goes to this machine; every case leaves it without connections.
 
     Making one of SES has botocore read its files, which takes far longer than a case.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire, "ENGINE", engine)
+    if way == "direct":
         return new_backend(api)
+    environ = {"HTTPS_PROXY": "http://127.0.0.1:3128"}
+    return new_backend(api, "https://127.0.0.1:443", environ=environ)
 
 
 def new_backend(
     api: Api, base: str = "http://127.0.0.1:80", **options: Any
 ) -> SesBackend | MailtrapBackend:
     """Make a backend that knows where to go and with which keys."""
+    options.setdefault("environ", {})
     if api == "mailtrap":
-        return MailtrapBackend(token="t", base_url=base, environ={}, **options)
+        return MailtrapBackend(token="t", base_url=base, **options)
     backend = SesBackend(
         region="eu-west-1",
         endpoint=base,
         access_key="AKIDEXAMPLE",
         secret_key="s3cret",
-        environ={},
         **options,
     )
     backend.preview(MESSAGES["test"], ENVELOPES["test"])  # finds out where it goes
@@ -163,12 +163,10 @@ def new_backend(
 def figures(
     count: int | None = None,
     hows: Iterable[How] = HOWS,
-    engines: Iterable[Engine] = ENGINES,
+    ways: Iterable[Way] = WAYS,
 ) -> Figures:
     """Play so many of the cases, or all of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outgoing.cut, "__defaults__", outgoing.cut.__defaults__)
-        every = [
-            replace(each, engine=engine) for engine in engines for each in SCENARIOS
-        ]
+        patch.setattr(request, "LAST_BLOCK", request.LAST_BLOCK)
+        every = [replace(each, way=way) for way in ways for each in SCENARIOS]
         return played(HttpStage, every, count, hows)

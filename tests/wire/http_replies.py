@@ -29,11 +29,9 @@ from mailbalance.errors import (
     UnsuitableError,
 )
 from mailbalance.wire.http import HttpResponse, HttpWire
-from mailbalance.wire.http import wire as http_wire
-from mailbalance.wire.http.wire import Engine
 from tests.wire.certainty import Figures, sampled
 from tests.wire.cutting import HOWS, TIMEOUT, How
-from tests.wire.http_cuts import ENGINES, ENVELOPES, MESSAGES, backend_of, new_backend
+from tests.wire.http_cuts import ENVELOPES, MESSAGES, WAYS, Way, backend_of, new_backend
 from tests.wire.http_submission import (
     REFUSAL,
     SUCCESS,
@@ -109,7 +107,7 @@ class Case:
     status: int
     shape: Shape
     how: How = "sync"
-    engine: Engine = "httpcore2"
+    way: Way = "direct"
 
 
 def judged(statuses: Iterable[int] = STATUSES) -> Figures:
@@ -125,21 +123,19 @@ def judged(statuses: Iterable[int] = STATUSES) -> Figures:
     return found
 
 
-def _carriable(hows: Iterable[How], engines: Iterable[Engine]) -> Iterator[Case]:
+def _carriable(hows: Iterable[How], ways: Iterable[Way]) -> Iterator[Case]:
     """Give every reply that a wire can carry."""
     statuses = range(200, 600)
-    for how, engine, api, status, shape in product(
-        hows, engines, APIS, statuses, SHAPES
-    ):
+    for how, way, api, status, shape in product(hows, ways, APIS, statuses, SHAPES):
         if shape == "empty" or status not in BODILESS:
-            yield Case(api, status, shape, how, engine)
+            yield Case(api, status, shape, how, way)
 
 
 def carried(
-    count: int | None, hows: Iterable[How] = HOWS, engines: Sequence[Engine] = ENGINES
+    count: int | None, hows: Iterable[How] = HOWS, ways: Sequence[Way] = WAYS
 ) -> Figures:
     """Have some of the replies come over the whole wire, in one piece or in chunks."""
-    every = list(_carriable(hows, engines))
+    every = list(_carriable(hows, ways))
     found = Figures()
     with installed() as place, found.timed():
         loop = MemoryLoop()
@@ -149,7 +145,7 @@ def carried(
                 place.network = loop.network = network
                 if case.how == "sync":
                     result = _attempt(case)
-                    backend_of(case.api, case.engine).close()
+                    backend_of(case.api, case.way).close()
                 else:
                     result = loop.run_until_complete(_aattempt(case))
                 broken = [*_complaints(case, result), *_leaks(network)]
@@ -159,20 +155,18 @@ def carried(
     return found
 
 
-def over_sockets(count: int, engine: Engine, how: How, ca: str) -> Figures:
+def over_sockets(count: int, how: How, ca: str) -> Figures:
     """Have some of the replies come over real sockets and TLS."""
-    every = list(_carriable([how], [engine]))
+    every = list(_carriable([how], ["direct"]))
     network = Network(HttpSubmission)  # type: ignore[arg-type]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CERTIFICATE.configure_cert(context)
     found = Figures()
     with (
-        pytest.MonkeyPatch.context() as patch,
         LiveServer(network, context) as server,
         asyncio.Runner() as runner,
         found.timed(),
     ):
-        patch.setattr(http_wire, "ENGINE", engine)
         base = f"https://127.0.0.1:{server.port}"
         doors = {api: new_backend(api, base, ca=ca) for api in APIS}
         for case in sampled(every, count):
@@ -214,7 +208,7 @@ def _complaints(case: Case, result: Receipt | Exception) -> Iterator[str]:
 
 
 def _attempt(case: Case, door: Door | None = None) -> Receipt | Exception:
-    backend = door or backend_of(case.api, case.engine)
+    backend = door or backend_of(case.api, case.way)
     try:
         return backend.send(MESSAGES["test"], ENVELOPES["test"], timeout=TIMEOUT)
     except Exception as error:  # noqa: BLE001 - whatever escapes is judged
@@ -222,7 +216,7 @@ def _attempt(case: Case, door: Door | None = None) -> Receipt | Exception:
 
 
 async def _aattempt(case: Case, door: Door | None = None) -> Receipt | Exception:
-    backend = door or backend_of(case.api, case.engine)
+    backend = door or backend_of(case.api, case.way)
     try:
         return await backend.asend(MESSAGES["test"], ENVELOPES["test"], timeout=TIMEOUT)
     except Exception as error:  # noqa: BLE001 - whatever escapes is judged

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.wire.memory.sockets import CLIENT_HELLO, SERVER_HELLO
+
 Api = Literal["ses", "mailtrap"]
 
 SUCCESS = {
@@ -72,7 +74,7 @@ TOO_LARGE = Script(False, lambda _: sized(413, b""), hangs_up=True, early=True)
 
 @dataclass
 class HttpSubmission:
-    """One connection of a server."""
+    """One connection of a server, perhaps behind a proxy, perhaps in TLS."""
 
     api: Api
     script: Callable[[], Script]
@@ -85,6 +87,12 @@ class HttpSubmission:
 
     def feed(self, data: bytes) -> None:
         self._inbox += data
+        if self._inbox.startswith(b"CONNECT ") and b"\r\n\r\n" in self._inbox:
+            _, _, self._inbox = self._inbox.partition(b"\r\n\r\n")
+            self.out += b"HTTP/1.1 200 Connected\r\nVia: 1.1 proxy\r\n\r\n"
+        if self._inbox.startswith(CLIENT_HELLO):
+            del self._inbox[: len(CLIENT_HELLO)]
+            self.out += SERVER_HELLO
         while not self.over and self._one():
             pass
 

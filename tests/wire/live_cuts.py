@@ -19,12 +19,11 @@ from typing import Any
 
 import pytest
 
-from mailbalance.wire.http import wire as http_wire
-from mailbalance.wire.http.wire import Engine
+from mailbalance.wire.http import request
 from tests.wire import http_cuts, smtp_cuts
 from tests.wire.certainty import Figures, sampled
 from tests.wire.cutting import Case, How, Stage, player
-from tests.wire.http_cuts import ENGINES, HttpStage
+from tests.wire.http_cuts import HttpStage
 from tests.wire.memory import CLIENT_HELLO, SERVER_HELLO, Line, Network
 from tests.wire.smtp_cuts import SmtpStage
 from tests.wire.smtp_peer import CERTIFICATE
@@ -189,12 +188,10 @@ def figures(count: int, ca: str) -> Figures:
     found = Figures()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(smtp_cuts.smtp_body, "CHUNK", smtp_cuts.CHUNK)
-        patch.setattr(http_cuts.outgoing.cut, "__defaults__", (100,))
+        patch.setattr(request, "LAST_BLOCK", 100)
         for how in ("sync", "async"):
-            for kind, engine in ((SmtpStage, None), *((HttpStage, e) for e in ENGINES)):
-                patch.setattr(http_wire, "ENGINE", engine or ENGINES[0])
-                share = count // 4 if engine is None else count // 4 // len(ENGINES)
-                cases = sampled(list(_cases(kind, engine, how)), share)
+            for kind in (SmtpStage, HttpStage):
+                cases = sampled(list(_cases(kind, how)), count // 4)
                 _play_all(found, cases, kind, ca)
     return found
 
@@ -208,10 +205,10 @@ def _play_all(
             found.add(case, *result)
 
 
-def _cases(kind: type[Stage], engine: Engine | None, how: How) -> Iterator[Case]:
+def _cases(kind: type[Stage], how: How) -> Iterator[Case]:
     """Give the cases of the simulation that make sense with TLS."""
     scenarios: Sequence[Any]
-    if engine is None:
+    if kind is SmtpStage:
         every = [*smtp_cuts.TAKEN, *smtp_cuts.NOT_TAKEN]
         scenarios = [
             replace(each, security=security)
@@ -219,9 +216,7 @@ def _cases(kind: type[Stage], engine: Engine | None, how: How) -> Iterator[Case]
             for security in ("starttls", "implicit")
         ]
     else:
-        scenarios = [
-            replace(each, engine=engine, block=100) for each in http_cuts.SCENARIOS
-        ]
+        scenarios = [replace(each, block=100) for each in http_cuts.SCENARIOS]
     with player(kind) as at:
         for scenario in scenarios:
             yield from at.cases(scenario, how)

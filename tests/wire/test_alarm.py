@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailbalance.wire.alarm import Alarm
+from mailbalance.wire.net.asyncio_stream import Alarm
 
 
 class Loop(asyncio.AbstractEventLoop):

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from mailbalance import TransientError, UnknownOutcomeError
 from mailbalance.wire.http import HttpRequest
-from mailbalance.wire.http.direct.outgoing import LAST_BLOCK, cut, outgoing
-from mailbalance.wire.http.direct.replies import HEAD_LIMIT
-from mailbalance.wire.http.direct.steps import Finish, Read, Write
+from mailbalance.wire.http.reply import HEAD_LIMIT
+from mailbalance.wire.http.request import LAST_BLOCK, cut, outgoing
+from mailbalance.wire.net.drive import Commit, Read, Write
 
 from .driven import LONG, OK, RESET, SHORT, SLOW, URL, Driven
 
@@ -18,16 +18,16 @@ from .driven import LONG, OK, RESET, SHORT, SLOW, URL, Driven
 def test_a_short_request_is_one_write():
     driven = Driven(SHORT, None, OK)
 
-    assert driven.kinds() == [Finish, Read]
+    assert driven.kinds() == [Commit, Read]
     assert driven.written().endswith(b"Content-Length: 100\r\n\r\n" + SHORT)
     assert (driven.response.status, driven.response.body) == (200, b"{}")
-    assert driven.dialogue.keep
+    assert driven.exchange.keep
 
 
 def test_the_last_block_of_a_long_request_goes_out_alone():
     driven = Driven(LONG, None, None, OK)
 
-    assert driven.kinds() == [Write, Finish, Read]
+    assert driven.kinds() == [Write, Commit, Read]
     assert sum(map(len, driven.steps[1].pieces)) == LAST_BLOCK
     assert driven.written().endswith(b"\r\n\r\n" + LONG)
 
@@ -52,9 +52,9 @@ def test_what_breaks_before_the_last_block_is_not_accepted(answer, reused):
     driven = Driven(LONG, answer, reused=reused)
 
     assert isinstance(driven.error, TransientError)
-    assert Finish not in driven.kinds()
-    assert driven.dialogue.stale is (reused and answer is not SLOW)
-    assert not driven.dialogue.keep
+    assert Commit not in driven.kinds()
+    assert driven.exchange.stale is (reused and answer is not SLOW)
+    assert not driven.exchange.keep
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -65,8 +65,8 @@ def test_a_refusal_before_the_last_block_is_the_answer(how, reused):
     driven = Driven(LONG, *answers.get(how, [RESET, said]), reused=reused)
 
     assert (driven.response.status, driven.response.body) == (413, b"no")
-    assert Finish not in driven.kinds()
-    assert not driven.dialogue.keep
+    assert Commit not in driven.kinds()
+    assert not driven.exchange.keep
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -74,7 +74,7 @@ def test_a_server_that_had_given_up_a_kept_connection_is_asked_again(reused):
     gone = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     driven = Driven(LONG, gone, reused=reused)
 
-    assert driven.dialogue.stale is reused
+    assert driven.exchange.stale is reused
     assert (driven.response is None) is reused
 
 
@@ -141,7 +141,7 @@ def test_a_reply_is_the_same_however_it_is_cut(reply, status, body, keep):
         driven = Driven(SHORT, None, reply[:at], reply[at:])
         assert (driven.response.status, driven.response.body) == (status, body)
         # What comes after the end is not read any more; the next glance finds it.
-        assert driven.dialogue.keep is (
+        assert driven.exchange.keep is (
             keep or (at == len(OK) and reply.startswith(OK))
         )
 
@@ -170,7 +170,7 @@ def test_what_is_no_reply_leaves_the_outcome_unknown(reply):
     driven = Driven(SHORT, None, reply)
 
     assert isinstance(driven.error, UnknownOutcomeError)
-    assert not driven.dialogue.keep
+    assert not driven.exchange.keep
     if len(reply) > HEAD_LIMIT:
         pieces = (reply[at : at + 999] for at in range(0, len(reply), 999))
         assert isinstance(Driven(SHORT, None, *pieces).error, UnknownOutcomeError)

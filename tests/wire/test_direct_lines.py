@@ -22,7 +22,7 @@ LARGE = bytes(range(256)) * 40_000
 
 
 def by_post(request, *, timeout=10.0, times=1, **options):
-    wire = HttpWire(backend="b", engine="direct", **options)
+    wire = HttpWire(backend="b", **options)
     try:
         for _ in range(times):
             reply = wire.post(request, timeout=timeout)
@@ -32,7 +32,7 @@ def by_post(request, *, timeout=10.0, times=1, **options):
 
 
 async def _attempts(request, timeout, times, options):
-    wire = HttpWire(backend="b", engine="direct", **options)
+    wire = HttpWire(backend="b", **options)
     for _ in range(times):
         reply = await wire.apost(request, timeout=timeout)
     return reply
@@ -162,7 +162,7 @@ def test_cancelling_at_every_turn_of_a_large_send_is_told_truly():
     """Cancelled, a send either never arrived whole, or goes on and gives its outcome."""
 
     async def run(peer, turns):
-        wire = HttpWire(backend="b", engine="direct")
+        wire = HttpWire(backend="b")
         request = to(peer, LARGE[:600_000])
         task = asyncio.create_task(wire.apost(request, timeout=10))
         for _ in range(turns):
@@ -194,7 +194,7 @@ def test_words_that_nobody_asked_for_retire_an_idle_connection(how):
         request = to(peer, b"mail")
 
         async def twice():
-            wire = HttpWire(backend="b", engine="direct")
+            wire = HttpWire(backend="b")
             await wire.apost(request, timeout=5)
             await asyncio.to_thread(peer.said.wait, 5)
             reply = await wire.apost(request, timeout=5)
@@ -202,7 +202,7 @@ def test_words_that_nobody_asked_for_retire_an_idle_connection(how):
             return reply
 
         if how is by_post:
-            wire = HttpWire(backend="b", engine="direct")
+            wire = HttpWire(backend="b")
             wire.post(request, timeout=5)
             peer.said.wait(5)
             reply = wire.post(request, timeout=5)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mailbalance import UnknownOutcomeError
-from mailbalance.wire.http.direct.replies import HEAD_LIMIT
-from mailbalance.wire.http.reply import REPLY_LIMIT
+from mailbalance.wire.http.reply import HEAD_LIMIT, REPLY_LIMIT
 
 from .driven import SHORT, Driven
 
@@ -31,7 +30,7 @@ def test_a_reply_is_broken_off_whatever_makes_it_long(begin, more, size):
     assert driven.error.likely == "accepted"
     assert f"it is longer than {REPLY_LIMIT} bytes" in driven.error.detail
     assert len(driven.steps) <= limit + 4
-    assert not driven.dialogue.keep
+    assert not driven.exchange.keep
 
 
 @pytest.mark.parametrize(("begin", "more"), ENDLESS.values(), ids=ENDLESS)
@@ -40,7 +39,7 @@ def test_an_error_counts_however_long_its_reply_goes_on(begin, more):
 
     assert driven.response.status == 400
     assert len(driven.steps) < 1200
-    assert not driven.dialogue.keep
+    assert not driven.exchange.keep
 
 
 @pytest.mark.parametrize("size", [1000, 16 * 1024, 10 * REPLY_LIMIT])
@@ -52,4 +51,4 @@ def test_a_reply_at_its_limit_in_chunks_and_with_trailers_is_read_in_full(size):
     driven = Driven(SHORT, None, *cut)
 
     assert driven.response.body == b"x" * REPLY_LIMIT
-    assert driven.dialogue.keep
+    assert driven.exchange.keep

@@ -11,7 +11,7 @@ import uvloop
 
 from mailbalance import UnknownOutcomeError
 from mailbalance.wire.http import HttpRequest, HttpWire
-from mailbalance.wire.http.direct.bio import Tls
+from mailbalance.wire.net.tls import Tls
 
 from .peer import Peer
 
@@ -103,7 +103,7 @@ def test_an_orderly_end_is_no_fault(ends):
 
 
 def by_post(request, ca):
-    wire = HttpWire(backend="b", engine="direct", ca=ca)
+    wire = HttpWire(backend="b", ca=ca)
     try:
         return wire.post(request, timeout=5)
     finally:
@@ -111,7 +111,7 @@ def by_post(request, ca):
 
 
 async def _attempt(request, ca):
-    wire = HttpWire(backend="b", engine="direct", ca=ca)
+    wire = HttpWire(backend="b", ca=ca)
     try:
         return await wire.apost(request, timeout=5)
     finally:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 
-import httpcore2  # noqa: F401 - late imports must not eat short timeouts
 import pytest
 
 from mailbalance import TransientError
 from mailbalance.wire.http import HttpRequest, HttpWire
 
 from .peer import OK, Peer, answering, dribbling, saying, serve, serve_once, silent
-
-pytestmark = pytest.mark.usefixtures("engine")
 
 
 def by_get(url, *, timeout=5.0, times=1, between=lambda: None, family=None):

@@ -20,15 +20,15 @@ from mailbalance import (
     UnknownOutcomeError,
 )
 from mailbalance.wire.http import HttpRequest, HttpWire
-from mailbalance.wire.http.clients import check
-from mailbalance.wire.http.exchange import Exchange
-from mailbalance.wire.http.faults import (
+from mailbalance.wire.http.errors import (
     BEFORE_COMMIT,
     SENTENCES,
     is_of_the_way,
     is_stale,
     translate,
 )
+from mailbalance.wire.http.exchange import Exchange
+from mailbalance.wire.http.user_clients import check
 
 from .peer import OK, Peer, answering, dribbling, serve, serve_once, silent
 

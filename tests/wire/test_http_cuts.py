@@ -10,37 +10,42 @@ import pytest
 from mailbalance.backend import Receipt
 from mailbalance.backends import _mailtrap_reply, ses
 from mailbalance.errors import DeliveryError, TransientError
-from mailbalance.wire.http import faults, pooled, sockets, streams
-from mailbalance.wire.http.direct import blocking, looped
-from mailbalance.wire.http.wire import Engine
+from mailbalance.wire.http import errors
+from mailbalance.wire.net.asyncio_stream import AsyncioStream
+from mailbalance.wire.net.pool import Pool
+from mailbalance.wire.net.socket_stream import SocketStream
 from tests.wire.cutting import How
-from tests.wire.http_cuts import figures
+from tests.wire.http_cuts import WAYS, Way, figures
+
+BY_ANY_WAY = pytest.mark.parametrize("way", WAYS)
 
 
+@BY_ANY_WAY
 def test_a_sample_of_all_cuts_makes_no_verdict_that_the_server_would_deny(
-    engine: Engine, how: How
+    way: Way, how: How
 ) -> None:
-    figures(200, (how,), (engine,)).must_be_clean(200)
+    figures(200, (how,), (way,)).must_be_clean(200)
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(300)
+@BY_ANY_WAY
 def test_no_cut_at_any_byte_makes_a_verdict_that_the_server_would_deny(
-    engine: Engine, how: How
+    way: Way, how: How
 ) -> None:
-    figures(None, (how,), (engine,)).must_be_clean(18_000)
+    figures(None, (how,), (way,)).must_be_clean(18_000)
 
 
 # Controls: each of these faults must be seen by the same harness.
 
 
 def lost_replies_count_as_refusals(patch: pytest.MonkeyPatch) -> None:
-    real = faults.translate
+    real = errors.translate
 
     def translate(error: BaseException, exchange: Any) -> DeliveryError:
         return TransientError(str(real(error, exchange)))
 
-    patch.setattr(faults, "translate", translate)
+    patch.setattr(errors, "translate", translate)
 
 
 def any_reply_counts_as_acceptance(patch: pytest.MonkeyPatch) -> None:
@@ -62,24 +67,16 @@ def every_failure_is_tried_again(patch: pytest.MonkeyPatch) -> None:
         tried.append(id(exchange))
         return tried.count(id(exchange)) == 1
 
-    patch.setattr(faults, "is_stale", is_stale)
+    patch.setattr(errors, "is_stale", is_stale)
 
 
 def resting_connections_are_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    for stream in (sockets.SocketStream, streams.Stream):
-        patch.setattr(stream, "get_extra_info", lambda *_: None)
-    for line in (blocking.SocketLine, looped.TransportLine):
-        patch.setattr(line, "quiet", True)
+    patch.setattr(Pool, "_replace", lambda *_: None)
 
 
 def connections_are_forgotten_unclosed(patch: pytest.MonkeyPatch) -> None:
-    async def aclose(_: object) -> None:
-        return None
-
-    patch.setattr(sockets.SocketStream, "close", lambda _: None)
-    patch.setattr(streams.Stream, "aclose", aclose)
-    for line in (blocking.SocketLine, looped.TransportLine):
-        patch.setattr(line, "abort", lambda _: None)
+    for stream in (SocketStream, AsyncioStream):
+        patch.setattr(stream, "abort", lambda _: None)
 
 
 @pytest.mark.proof
@@ -94,27 +91,16 @@ def connections_are_forgotten_unclosed(patch: pytest.MonkeyPatch) -> None:
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )
+@BY_ANY_WAY
 def test_the_harness_sees(
     fault: Callable[[pytest.MonkeyPatch], None],
     seen: str,
-    engine: Engine,
+    way: Way,
     how: How,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault(monkeypatch)
 
-    found = figures(800, (how,), (engine,))
+    found = figures(800, (how,), (way,))
 
     assert any(seen in each for each in found.violations)
-
-
-@pytest.mark.proof
-def test_the_harness_sees_odd_replies_leave_their_connection_in_use(
-    how: How, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not in the direct exchange: what came with a reply too many went with its reader."""
-    monkeypatch.setattr(pooled, "_retire_after_oddity", lambda *_: None)
-
-    found = figures(800, (how,), ("httpcore2",))
-
-    assert any("the message after it" in each for each in found.violations)

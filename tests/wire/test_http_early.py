@@ -1,4 +1,4 @@
-"""What a server says before it has read the request, on each engine, over real sockets.
+"""What a server says before it has read the request, over real sockets.
 
 The peer counts the whole requests that reached it.
 """
@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 
-import httpcore2  # noqa: F401 - late imports must not eat short timeouts
 import pytest
 
 from mailbalance import Attachment, Message, ThrottledError, TransientError
@@ -19,8 +18,6 @@ from mailbalance.envelope import Envelope
 from mailbalance.errors import UnknownOutcomeError, UnsuitableError
 
 from .peer import Peer
-
-pytestmark = pytest.mark.usefixtures("engine")
 
 #: Fits no socket's buffers.
 MAIL = Message(
@@ -106,19 +103,14 @@ def test_interim_replies_do_not_stop_a_large_message(how, api, at):
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_servers_trouble_before_it_has_a_message_is_told_truly(
-    how, api, status, engine
-):
-    """httpcore2 writes on to the end without a look, so there the server has it all."""
-    kind = TransientError if engine == "direct" else UnknownOutcomeError
-
+def test_a_servers_trouble_before_it_has_a_message_is_told_truly(how, api, status):
     with Peer((answering_early(status),)) as peer:
-        with pytest.raises(kind) as caught:
+        with pytest.raises(TransientError) as caught:
             how(api(base(peer)))
         peer.wait_for_an_end()
 
-    assert bool(peer.requests) is (engine != "direct")
-    assert caught.value.phase == ("request" if engine == "direct" else "reply")
+    assert not peer.requests
+    assert caught.value.phase == "request"
 
 
 @pytest.mark.parametrize("status", [429, 503])

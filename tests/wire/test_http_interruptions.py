@@ -7,7 +7,6 @@ import signal
 import threading
 import types
 
-import httpcore2  # noqa: F401 - late imports must not eat short timeouts
 import httpx
 import httpx2
 import pytest
@@ -15,8 +14,6 @@ import pytest
 from mailbalance.wire.http import HttpRequest, HttpWire
 
 from .peer import OK, Peer, dribbling, serve
-
-pytestmark = pytest.mark.usefixtures("engine")
 
 
 class LimitError(Exception):

@@ -7,7 +7,6 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import httpcore2  # noqa: F401 - late imports must not eat short timeouts
 import httpx2
 import pytest
 
@@ -15,8 +14,6 @@ from mailbalance import ThrottledError
 from mailbalance.wire.http import HttpRequest, HttpWire
 
 from .peer import Peer, serve
-
-pytestmark = pytest.mark.usefixtures("engine")
 
 
 class Held:

@@ -9,8 +9,8 @@ import pytest
 from mailbalance.backends import _http, _mailtrap_reply, ses
 from mailbalance.backends._http import Rule, Verdict
 from mailbalance.errors import TransientError
-from mailbalance.wire.http.wire import Engine
 from tests.wire.cutting import How
+from tests.wire.http_cuts import WAYS, Way
 from tests.wire.http_replies import (
     APIS,
     SHAPES,
@@ -31,24 +31,22 @@ def test_a_few_statuses_of_each_kind_are_judged_as_the_rules_say() -> None:
     judged(range(100, 600, 9)).must_be_clean(700)
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_a_sample_of_replies_comes_over_the_wire_as_it_is_judged(
-    engine: Engine, how: How
+    way: Way, how: How
 ) -> None:
-    carried(150, (how,), (engine,)).must_be_clean(150)
+    carried(150, (how,), (way,)).must_be_clean(150)
 
 
 @pytest.mark.proof
-def test_replies_come_over_the_wire_as_they_are_judged(
-    engine: Engine, how: How
-) -> None:
-    carried(1_500, (how,), (engine,)).must_be_clean(1_500)
+@pytest.mark.parametrize("way", WAYS)
+def test_replies_come_over_the_wire_as_they_are_judged(way: Way, how: How) -> None:
+    carried(1_500, (how,), (way,)).must_be_clean(1_500)
 
 
 @pytest.mark.proof
-def test_replies_come_over_real_sockets_as_they_are_judged(
-    engine: Engine, how: How, ca: str
-) -> None:
-    over_sockets(100, engine, how, ca).must_be_clean(100)
+def test_replies_come_over_real_sockets_as_they_are_judged(how: How, ca: str) -> None:
+    over_sockets(100, how, ca).must_be_clean(100)
 
 
 # Controls: each of these faults must be seen by the same table.

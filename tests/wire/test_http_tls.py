@@ -15,13 +15,11 @@ from botocore.utils import get_environ_proxies
 
 from mailbalance import TransientError, UnavailableError, UnknownOutcomeError
 from mailbalance.wire.http import HttpRequest, HttpWire
-from mailbalance.wire.http.proxies import proxy_for
-from mailbalance.wire.tls import client_context
+from mailbalance.wire.http.proxy_settings import proxy_for
+from mailbalance.wire.net.tls import client_context
 
 from .peer import OK, Peer, serve
 from .test_http_outcomes import by_apost, by_post
-
-pytestmark = pytest.mark.usefixtures("engine")
 
 
 @pytest.fixture(params=[by_post, by_apost], ids=["post", "apost"])

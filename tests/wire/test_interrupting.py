@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mailbalance.wire.http.direct import blocking as direct
-from mailbalance.wire.http.direct.dialogue import Dialogue
+from mailbalance.wire.http.exchange import Exchange
+from mailbalance.wire.net.pool import Pool, Ticket
+from mailbalance.wire.net.socket_stream import SocketStream
 from mailbalance.wire.slots import Slots
 from mailbalance.wire.smtp import blocking
 from mailbalance.wire.smtp.transaction import Transaction
@@ -25,16 +26,19 @@ def test_interrupted_at_any_system_call_a_send_leaves_nothing_behind() -> None:
 def half_done_connections_are_kept(patch: pytest.MonkeyPatch) -> None:
     always = property(lambda _: True, lambda *_: None)
     patch.setattr(Transaction, "keep", True)
-    patch.setattr(Dialogue, "keep", always, raising=False)
+    patch.setattr(Exchange, "keep", always)
+    patch.setattr(Ticket, "keep", always)
 
 
 def connections_are_left_open(patch: pytest.MonkeyPatch) -> None:
-    for line in (blocking.SocketLine, direct.SocketLine):
+    for line in (blocking.SocketLine, SocketStream):
         patch.setattr(line, "abort", lambda _: None)
 
 
 def places_in_the_pool_are_lost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Slots, "release", lambda _: None)
+    patch.setattr(Ticket, "over", property(lambda _: False, lambda *_: None))
+    patch.setattr(Pool, "leave", lambda *_: None)
 
 
 @pytest.mark.proof
@@ -55,7 +59,7 @@ def test_the_harness_sees(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault(monkeypatch)
-    doors = [each for each in DOORS if door in (each.name, each.engine)]
+    doors = [each for each in DOORS if door in (each.name, each.way)]
 
     found = figures(tuple(doors[:2]))
 

@@ -119,7 +119,7 @@ class PipelinedSmtpPools(PoolMachine):
 
 
 class HttpPools(PoolMachine):
-    scenario = HttpScenario("any", "ses", OK, engine="direct")
+    scenario = HttpScenario("any", "ses", OK)
     stage = HttpStage
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mailbalance.errors import DeliveryError
+from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp import SmtpWire
-from mailbalance.wire.tls import client_context
 from tests.wire.smtp_peer import SmtpPeer
 from tests.wire.smtp_ways import MAIL
 

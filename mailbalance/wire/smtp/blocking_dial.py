@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.secret import frameless
+from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.blocking import SocketLine
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.connection import Connection
@@ -28,7 +29,6 @@ from mailbalance.wire.smtp.opening import (
 )
 from mailbalance.wire.smtp.replies import Reply
 from mailbalance.wire.smtp.server import is_literal
-from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable

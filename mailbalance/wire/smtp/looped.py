@@ -12,8 +12,7 @@ import select
 import socket
 from typing import TYPE_CHECKING
 
-from mailbalance.wire.alarm import Alarm
-from mailbalance.wire.lending import LendingProtocol
+from mailbalance.wire.net.asyncio_stream import Alarm, LendingProtocol
 from mailbalance.wire.smtp.blocking import LINGER_NONE
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
 from mailbalance.wire.smtp.steps import BrokenError

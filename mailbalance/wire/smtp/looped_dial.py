@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import aiosmtplib
 
 from mailbalance.secret import frameless
+from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.connection import Connection
 from mailbalance.wire.smtp.faults import FOREIGN, translate
@@ -28,7 +29,6 @@ from mailbalance.wire.smtp.opening import (
     share,
 )
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
-from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
     from mailbalance.wire.smtp.deadline import Deadline

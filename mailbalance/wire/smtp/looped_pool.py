@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from mailbalance.errors import DeliveryError, TransientError
-from mailbalance.wire.loop_end import closing_at_the_end
+from mailbalance.wire.net.pool import closing_at_the_end
 from mailbalance.wire.slots import LoopedSlots
 from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
 from mailbalance.wire.smtp.looped_dial import dial

@@ -14,18 +14,15 @@ from typing import Any
 
 import pytest
 
-from mailbalance.wire import tls
-from mailbalance.wire.http import wire as http_wire
+from mailbalance.wire.net import tls
 from mailbalance.wire.smtp import wire as smtp_wire
 from tests.wire.memory.line import Network
 from tests.wire.memory.sockets import MemoryPoll, MemorySocket, MemoryTls
 
 #: Modules that reach for sockets, imported here so that none is late.
 _LATE = (
-    "mailbalance.wire.http.direct.blocking_pool",
-    "mailbalance.wire.http.direct.looped_pool",
-    "mailbalance.wire.http.sockets",
-    "mailbalance.wire.http.streams",
+    "mailbalance.wire.net.asyncio_stream",
+    "mailbalance.wire.net.connect",
     "mailbalance.wire.smtp.blocking_pool",
     "mailbalance.wire.smtp.looped_pool",
 )
@@ -62,9 +59,8 @@ def installed() -> Iterator[Place]:
 
 def _on_our_clock(patch: pytest.MonkeyPatch, place: Place) -> None:
     patch.setattr(time, "monotonic", place.clock)
-    for module, name in ((smtp_wire, "Deadline"), (http_wire, "Exchange")):
-        timed = functools.partial(getattr(module, name), clock=place.clock)
-        patch.setattr(module, name, timed)
+    timed = functools.partial(smtp_wire.Deadline, clock=place.clock)
+    patch.setattr(smtp_wire, "Deadline", timed)
 
 
 def _wires() -> list[ModuleType]:

@@ -51,6 +51,8 @@ class MemorySocket:
         self._number = next(_NUMBERS)
         network.sockets[self._number] = self
         self._closed = False
+        self._answer: bytes | None = None
+        self.family = socket.AF_INET
 
     @system_call
     def connect(self, _address: Any) -> None:
@@ -112,6 +114,19 @@ class MemorySocket:
     def pending(self) -> int:
         """What TLS has read and not given yet: it reads no more than it is asked for."""
         return 0
+
+    def do_handshake(self) -> None:
+        """Go on with a handshake, without waiting."""
+        if self._answer is None:
+            self._answer = b""
+            self.send(CLIENT_HELLO)  # the network takes so few bytes, or breaks
+        while len(self._answer) < len(SERVER_HELLO):
+            must_be_hello(self._answer)
+            try:
+                self._answer += _more(self, len(SERVER_HELLO) - len(self._answer))
+            except BlockingIOError:
+                raise ssl.SSLWantReadError from None
+        must_be_hello(self._answer)
 
     def fileno(self) -> int:
         return -1 if self._closed else self._number
@@ -191,7 +206,11 @@ def _found(network: Network, number: int) -> int:
 class MemoryTls:
     """What is used of ``ssl.SSLContext``."""
 
-    def wrap_socket(self, sock: MemorySocket, **_: Any) -> MemorySocket:
+    def wrap_socket(
+        self, sock: MemorySocket, *, do_handshake_on_connect: bool = True, **_: Any
+    ) -> MemorySocket:
+        if not do_handshake_on_connect:
+            return sock
         try:
             sock.sendall(CLIENT_HELLO)
             answer = b""
@@ -204,8 +223,35 @@ class MemoryTls:
             raise
         return sock
 
-    def wrap_bio(self, *_: Any, **__: Any) -> None:
-        raise NotImplementedError
+    def wrap_bio(
+        self, coming: ssl.MemoryBIO, going: ssl.MemoryBIO, **_: Any
+    ) -> MemoryTlsObject:
+        return MemoryTlsObject(coming, going)
+
+
+class MemoryTlsObject:
+    """What is used of ``ssl.SSLObject``."""
+
+    def __init__(self, coming: ssl.MemoryBIO, going: ssl.MemoryBIO) -> None:
+        self._coming, self._going = coming, going
+        self._answer: bytes | None = None
+
+    def do_handshake(self) -> None:
+        if self._answer is None:
+            self._answer = b""
+            self._going.write(CLIENT_HELLO)
+        self._answer += self._coming.read(len(SERVER_HELLO) - len(self._answer))
+        must_be_hello(self._answer)
+        if self._answer != SERVER_HELLO:
+            raise ssl.SSLWantReadError
+
+    def write(self, data: Any) -> int:
+        return self._going.write(bytes(data))
+
+    def read(self, most: int) -> bytes:
+        if not self._coming.pending:
+            raise ssl.SSLWantReadError
+        return self._coming.read(most)
 
 
 def _more(sock: MemorySocket, most: int) -> bytes:

@@ -1,9 +1,8 @@
-"""Foreign exceptions to ours: the one table, for httpcore2, httpx2 and httpx alike.
+"""Faults of the way to ours: the one table, for our own streams, httpx2 and httpx alike.
 
-What lives here: what each of their classes means in words, and the rule that turns it
-into an outcome. The rule looks at how far the exchange came, hardly ever at the class:
-the same ``ReadError`` is harmless before the commit point and an unknown outcome after.
-What must not: catching (``wire.py`` does), HTTP status codes (the backends' business).
+The rule that turns a fault into an outcome looks at how far the exchange came, hardly ever
+at its class: the same ``ReadError`` is harmless before the commit point and an unknown
+outcome after it. HTTP status codes are the backends' business.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import (
     DeliveryError,
@@ -20,18 +19,20 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from mailbalance.secret import without_foreign_frames
+from mailbalance.wire.net.connect import PlaintextError, ProxyError
+from mailbalance.wire.net.pool import CrowdedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailbalance.wire.http.exchange import Exchange
-from mailbalance.wire.http.reply import Reply
 
 #: Characters of a foreign exception's text that are quoted.
 _QUOTE = 200
 
-#: What happened, by the name of a foreign class; the three families share their names.
-#: Checked 2026-11 against httpcore2 2.16, httpx2 2.16, httpx 0.28.
+#: What happened, by the name of a foreign class; the families share their names, and ours
+#: are of the same. Checked 2026-11 against httpcore2 2.16, httpx2 2.16, httpx 0.28.
 SENTENCES = {
     "ConnectTimeout": "no connection to {host} in time",
     "ConnectError": "cannot connect to {host}",
@@ -85,8 +86,29 @@ _FAULTS = (OSError, ValueError, EOFError, RuntimeError)
 _CLOSED = frozenset({"RemoteProtocolError", "ReadError"})
 
 
+class BrokenError(Exception):
+    """An exchange broke; what broke it is its cause.
+
+    Attributes:
+        words: Names in the table, as a foreign class and its bases have.
+    """
+
+    def __init__(self, detail: str, *words: str) -> None:
+        super().__init__(detail)
+        self.words = words
+
+
+def broken(error: Exception, what: str) -> BrokenError:
+    """Return a failure under its name: ``what`` is Connect, Write or Read."""
+    slow = isinstance(error, TimeoutError)
+    words = (f"{what}Timeout", "TimeoutException") if slow else (f"{what}Error",)
+    made = BrokenError(str(error), *words)
+    made.__cause__ = error
+    return made
+
+
 def is_of_the_way(error: BaseException) -> bool:
-    """Say whether an exception tells of the request's way, and so is ours to translate.
+    """Report whether an exception tells of the request's way, and so is ours to translate.
 
     Any other comes from outside, such as a time limit that a signal handler raises in the
     middle of a send. Swallowed, it would neither stop anything nor be seen by anybody.
@@ -98,8 +120,18 @@ def is_of_the_way(error: BaseException) -> bool:
     )
 
 
+def ours(error: BaseException, exchange: Exchange) -> DeliveryError | None:
+    """Return the error of ours to raise instead; ``None`` to let this one pass."""
+    without_foreign_frames(error)
+    if isinstance(error, CrowdedError):
+        return _crowded(exchange)
+    if isinstance(error, DeliveryError) or not is_of_the_way(error):
+        return None
+    return translate(error, exchange)
+
+
 def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
-    """Say in our words what became of the request.
+    """Return in our words what became of the request.
 
     Args:
         error: What httpcore2, httpx2 or httpx raised, or anything else on the way.
@@ -116,14 +148,8 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
         )
     if "PoolTimeout" in names:
         return _crowded(exchange)
-    refused = _certificate(error) or _proxy_login(error, names)
-    if refused:
-        return UnavailableError(
-            f"{refused} ({exchange.host})",
-            backend=exchange.backend,
-            phase=exchange.phase,
-            code="proxy" if "ProxyError" in names else "certificate",
-        )
+    if (refused := _refusal(error, names, exchange)) is not None:
+        return refused
     return TransientError(
         _detail(error, names, exchange),
         backend=exchange.backend,
@@ -133,7 +159,7 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
 
 
 def failed_early(status: int, exchange: Exchange) -> TransientError:
-    """Say that a server reported its own trouble before the request was sent in full."""
+    """Return the error for a server's own trouble, told before the request was sent."""
     return TransientError(
         f"{exchange.host} answered {status} before it had the whole request",
         backend=exchange.backend,
@@ -143,7 +169,7 @@ def failed_early(status: int, exchange: Exchange) -> TransientError:
 
 
 def _crowded(exchange: Exchange) -> ThrottledError:
-    """Say that the queue is ours, or that of a user's client: no provider's wish."""
+    """Return the error for a queue of ours, or of a user's client."""
     count = exchange.connections
     what = SENTENCES["PoolTimeout"].format(host=exchange.host)
     if count is not None:
@@ -154,7 +180,7 @@ def _crowded(exchange: Exchange) -> ThrottledError:
 
 
 def is_stale(error: BaseException, exchange: Exchange) -> bool:
-    """Say whether a kept connection turned out dead before anything was committed.
+    """Report whether a kept connection turned out dead before anything was committed.
 
     Then another connection may be tried at once: the server never saw the request.
     """
@@ -167,35 +193,14 @@ def is_stale(error: BaseException, exchange: Exchange) -> bool:
     )
 
 
-class reading:  # noqa: N801 - reads as the context manager it is
-    """Note in a reply what broke it off; its status is known already, and may suffice.
-
-    What is not of the way passes all the same.
-    """
-
-    __slots__ = ("_reply",)
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if error is None:
-            return False
-        self._reply.fault = f"broke off: {type(error).__name__}"
-        return is_of_the_way(error)
-
-
 def _names(error: BaseException) -> list[str]:
-    """Give the names of an exception's class and its bases, or what stands for them."""
+    """Return the names of an exception's class and its bases, or what stands for them."""
     words = getattr(error, "words", None)
     return list(words or [cls.__name__ for cls in type(error).__mro__])
 
 
 def _never_read(names: list[str], exchange: Exchange) -> bool:
-    """Say whether it looks as if the server never had the whole request.
+    """Report whether it looks as if the server never had the whole request.
 
     Its last part could not be written, or a kept connection was closed without a byte,
     just as we wrote into it.
@@ -207,14 +212,16 @@ def _never_read(names: list[str], exchange: Exchange) -> bool:
 
 def _detail(error: BaseException, names: list[str], exchange: Exchange) -> str:
     sentence = next((SENTENCES[name] for name in names if name in SENTENCES), "")
-    what = (sentence or f"{names[0]} on the way to {{host}}").format(host=exchange.host)
+    what = (sentence or f"{names[0]} on the way to {{host}}").format(
+        host=_whom(exchange)
+    )
     quoted = "".join(c if c.isprintable() else " " for c in _root(error))[:_QUOTE]
     hint = _hint(error, names, exchange)
     return f"{what}: {quoted}{hint}" if quoted else f"{what}{hint}"
 
 
 def _root(error: BaseException) -> str:
-    """Give the text of the operating system's own error, if there is one."""
+    """Return the text of the operating system's own error, if there is one."""
     texts = [str(found) for found in _chain(error) if isinstance(found, OSError)]
     return next((text for text in texts if text), str(error))
 
@@ -224,7 +231,7 @@ def _hint(error: BaseException, names: list[str], exchange: Exchange) -> str:
     for found in _chain(error):
         if isinstance(found, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(found):
             return _NOT_TLS
-    told = bool(exchange.received) and not exchange.heads
+    told = bool(exchange.received) and not exchange.spoke
     if told or "illegal status line" in str(error):
         return f" (this port does not seem to speak HTTP: {_LOOK})"
     if not _CLOSED.isdisjoint(names) and _hung_up_on_plaintext(exchange):
@@ -233,13 +240,13 @@ def _hint(error: BaseException, names: list[str], exchange: Exchange) -> str:
 
 
 def _hung_up_on_plaintext(exchange: Exchange) -> bool:
-    """Say whether a port did what one that begins with TLS does when told HTTP."""
+    """Report whether a port did what one that begins with TLS does when told HTTP."""
     plaintext = not (exchange.reused or exchange.secured)
     return plaintext and exchange.received == 0
 
 
 def _code(error: BaseException, names: list[str]) -> str:
-    """Give a short code: an errno's name, ``dns``, ``tls``, ``timeout`` or ``closed``."""
+    """Return a short code: an errno's name, ``dns``, ``tls``, ``timeout`` or ``closed``."""
     for found in _chain(error):
         if isinstance(found, socket.gaierror):
             return "dns"
@@ -252,17 +259,36 @@ def _code(error: BaseException, names: list[str]) -> str:
     return "closed" if not _CLOSED.isdisjoint(names) else ""
 
 
-def _certificate(error: BaseException) -> str:
+def _refusal(
+    error: BaseException, names: list[str], exchange: Exchange
+) -> DeliveryError | None:
+    """Return the error for what another attempt here would meet again, if it is that."""
+    facts: dict[str, Any] = {"backend": exchange.backend, "phase": exchange.phase}
     for found in _chain(error):
         if isinstance(found, ssl.SSLCertVerificationError):
-            return f"the certificate is not to be trusted: {found.verify_message}"
-    return ""
-
-
-def _proxy_login(error: BaseException, names: list[str]) -> str:
+            what = f"the certificate is not to be trusted: {found.verify_message}"
+            return UnavailableError(
+                f"{what} ({_whom(exchange)})", code="certificate", **facts
+            )
+        if isinstance(found, PlaintextError):
+            return UnavailableError(
+                f"{exchange.host}: {found}", code="plaintext", **facts
+            )
+        if isinstance(found, ProxyError):
+            lasting = found.code in {"403", "407", "socks"}
+            kind = UnavailableError if lasting else TransientError
+            return kind(f"{found} ({exchange.host})", code=found.code, **facts)
     if "ProxyError" in names and str(error).startswith("407"):
-        return "the proxy wants a user and password: put them into HTTPS_PROXY"
-    return ""
+        what = "the proxy wants a user and password: put them into HTTPS_PROXY"
+        return UnavailableError(f"{what} ({exchange.host})", code="407", **facts)
+    return None
+
+
+def _whom(exchange: Exchange) -> str:
+    """Return whom it failed at: on the way to a proxy, that is the proxy."""
+    if exchange.phase == "proxy" and exchange.via:
+        return f"the proxy {exchange.via} on the way to {exchange.host}"
+    return exchange.host
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,8 +1,4 @@
-"""Which proxy a request goes through, as boto3 would decide it.
-
-What lives here: reading ``HTTPS_PROXY`` and ``NO_PROXY`` from a mapping. What must not:
-talking to a proxy; httpcore does that.
-"""
+"""Which proxy a request goes through, as boto3 would decide it."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
-    """Give the URL of the proxy for ``url``, or ``None`` for a direct connection.
+    """Return the URL of the proxy for ``url``, or ``None`` for a direct connection.
 
     Only TLS goes through proxies: plaintext is for loopback, and must stay there.
 
@@ -40,7 +36,7 @@ def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
 
 
 def is_usable(proxy: str) -> bool:
-    """Say whether this is the URL of a proxy; one with a bare ``/`` or ``@`` is none."""
+    """Report whether this is the URL of a proxy; one with a bare ``/`` or ``@`` is none."""
     try:
         parts = urlsplit(proxy)
         port = parts.port
@@ -51,7 +47,7 @@ def is_usable(proxy: str) -> bool:
 
 
 def _bypassed(netloc: str, rule: str) -> bool:
-    """Say whether ``NO_PROXY`` names the host, with or without its port."""
+    """Report whether ``NO_PROXY`` names the host, with or without its port."""
     if rule.strip() == "*":
         return True
     names = {netloc.lower(), netloc.lower().rpartition(":")[0] or netloc.lower()}
@@ -65,7 +61,7 @@ def _bypassed(netloc: str, rule: str) -> bool:
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give each ``..._proxy`` variable by its scheme; lower case wins, empty unsets."""
+    """Return each ``..._proxy`` variable by its scheme; lower case wins, empty unsets."""
     found: dict[str, str] = {}
     for lower in (False, True):
         for name, value in environ.items():

@@ -1,0 +1,574 @@
+"""The way to a connected stream: a name looked up, addresses tried, a proxy, TLS.
+
+The next address is tried a quarter of a second after the last one, or as soon as one
+fails, and the first to connect wins, so that a dead address costs little and never the
+whole limit. Source: RFC 8305 ("Happy Eyeballs"), sections 4 and 5.
+
+A proxy is one more connection on the way: reached like any host, in TLS if its URL says
+so, then asked by CONNECT (RFC 9110 section 9.3.6) or by SOCKS, which python-socks speaks.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import importlib.util
+import ipaddress
+import math
+import os
+import queue
+import re
+import select
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from mailbalance.later import Later
+from mailbalance.secret import Secret
+from mailbalance.wire.net.drive import Commit, Read, adrive, drive
+from mailbalance.wire.net.socket_stream import SocketStream
+from mailbalance.wire.net.tls import client_context
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from mailbalance.wire.net import asyncio_stream
+    from mailbalance.wire.net.drive import Steps
+else:
+    asyncio = Later("asyncio", globals())
+    asyncio_stream = Later("mailbalance.wire.net.asyncio_stream", globals())
+
+#: Seconds before the next address is tried beside the last (RFC 8305 section 5).
+STAGGER = 0.25
+
+#: Bytes of a proxy's reply to CONNECT.
+_PROXY_REPLY = 64 * 1024
+
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: ([^\r\n]*))?\r?\n")
+
+#: Family, kind, protocol, name and address, as ``getaddrinfo`` gives them.
+Entry: TypeAlias = tuple[Any, Any, int, str, Any]
+
+T = TypeVar("T")
+
+
+class Origin(NamedTuple):
+    """Whom connections lead to."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class ProxyError(OSError):
+    """A proxy does not let us through.
+
+    Attributes:
+        code: The status of its reply, ``socks``, or ``""``.
+    """
+
+    def __init__(self, detail: str, code: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy on the way.
+
+    Attributes:
+        origin: Where it is; the scheme says how it is spoken to.
+        user: Whom it knows us as, if it wants to know.
+        password: Their password.
+    """
+
+    origin: Origin
+    user: str | None = field(default=None, repr=False)
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> Proxy:
+        """Read a proxy's URL; user and password are percent-encoded there."""
+        parts = urlsplit(url)
+        port = parts.port or _PORTS[parts.scheme]
+        user = None if parts.username is None else Secret(unquote(parts.username))
+        password = Secret(unquote(parts.password or ""))
+        return cls(Origin(parts.scheme, parts.hostname or "", port), user, password)
+
+    @property
+    def where(self) -> str:
+        """Host and port, for error texts."""
+        return f"{self.origin.host}:{self.origin.port}"
+
+
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+def connect(
+    origin: Origin,
+    ca: str | None,
+    ends: float,
+    *,
+    proxy: Proxy | None = None,
+    enter: Callable[[str], object],
+) -> SocketStream:
+    """Open a connection, in TLS if the origin's scheme is ``https``.
+
+    Args:
+        origin: Where to.
+        ca: Path of a PEM file to trust instead of the system's certificates.
+        ends: Until when, for all of it.
+        proxy: What to go through.
+        enter: Called with the name of each phase as it begins.
+
+    Raises:
+        OSError: When that failed, or took too long.
+    """
+    enter("connect" if proxy is None else "proxy")
+    stream = None
+    try:
+        if proxy is None:
+            stream = SocketStream(reach(origin.host, origin.port, ends))
+        elif proxy.origin.scheme.startswith("socks"):
+            stream = SocketStream(_through_socks(origin, proxy, ends))
+        else:
+            stream = SocketStream(reach(*proxy.origin[1:], ends))
+            if proxy.origin.scheme == "https":
+                stream.start_tls(client_context(), proxy.origin.host, ends)
+            drive(stream, connecting(origin, proxy, ends))
+        if origin.scheme == "https":
+            enter("tls")
+            stream.start_tls(client_context(ca), origin.host, ends)
+        else:
+            must_be_loopback(stream.socket)
+    except BaseException:
+        if stream is not None:
+            stream.abort()
+        raise
+    return stream
+
+
+async def aconnect(
+    origin: Origin,
+    ca: str | None,
+    ends: float,
+    *,
+    proxy: Proxy | None = None,
+    enter: Callable[[str], object],
+) -> asyncio_stream.AsyncioStream:
+    """Async version of ``connect``."""
+    enter("connect" if proxy is None else "proxy")
+    stream = None
+    over = asyncio_stream.AsyncioStream.over
+    try:
+        if proxy is None:
+            sock = await areach(origin.host, origin.port, ends)
+            if origin.scheme != "https":
+                must_be_loopback(sock)
+            stream = await over(sock)
+        elif proxy.origin.scheme.startswith("socks"):
+            stream = await over(await _athrough_socks(origin, proxy, ends))
+        else:
+            stream = await over(await areach(*proxy.origin[1:], ends))
+            if proxy.origin.scheme == "https":
+                await stream.start_tls(client_context(), proxy.origin.host, ends)
+            await adrive(stream, connecting(origin, proxy, ends))
+        if origin.scheme == "https":
+            enter("tls")
+            await stream.start_tls(client_context(ca), origin.host, ends)
+    except BaseException:
+        if stream is not None:
+            stream.abort()
+        raise
+    return stream
+
+
+def must_be_loopback(sock: socket.socket) -> None:
+    """Make sure that what goes in the clear stays on this machine.
+
+    A name such as ``localhost`` may be resolved to anything.
+
+    Raises:
+        OSError: When the other side is another machine; the socket is closed.
+    """
+    if sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        return  # a pair of sockets in a test has no address
+    where = sock.getpeername()[0].partition("%")[0]
+    if not ipaddress.ip_address(where).is_loopback:
+        sock.close()
+        raise PlaintextError("the name leads to another machine; use https://")
+
+
+class PlaintextError(OSError):
+    """Something would have gone in the clear to another machine."""
+
+
+def connecting(origin: Origin, proxy: Proxy, ends: float) -> Steps:
+    """Ask a proxy for a tunnel; the protocol's result is ``True``.
+
+    Nothing of the request is written before its reply, so however this fails, nothing
+    was sent: it has no commit point.
+
+    Raises:
+        ProxyError: When it refuses, or its reply is none.
+        OSError: When the connection broke, or the time is over.
+    """
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
+    if proxy.user is not None:
+        login = f"{proxy.user}:{proxy.password}".encode()
+        lines.append(
+            Secret(f"Proxy-Authorization: Basic {base64.b64encode(login).decode()}")
+        )
+    asked = memoryview("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    yield Commit(((asked,), ends))
+    said, status, reason = b"", b"1", b""
+    while status.startswith(b"1"):  # interim (RFC 9110 section 15.2)
+        while b"\r\n\r\n" not in said:
+            more = yield Read((ends, False))
+            if not more:
+                raise ProxyError(f"the proxy {proxy.where} closed the connection")
+            said += more
+            if len(said) > _PROXY_REPLY or not b"HTTP/1.".startswith(said[:7]):
+                raise _no_http(proxy)
+        head, _, said = said.partition(b"\r\n\r\n")
+        status, reason = _status(proxy, head)
+    if not status.startswith(b"2"):
+        raise _refused(proxy, status.decode(), reason)
+    if said:  # a server speaks only after us (RFC 9110 section 9.3.6)
+        raise ProxyError(f"the proxy {proxy.where} spoke before it was asked")
+    yield True
+
+
+def _status(proxy: Proxy, head: bytes) -> tuple[bytes, bytes]:
+    """Return the status of a proxy's reply, and the reason beside it."""
+    found = _STATUS.match(head + b"\r\n")
+    if found is None:
+        raise _no_http(proxy)
+    return found[1], found[2] or b""
+
+
+def _no_http(proxy: Proxy) -> ProxyError:
+    return ProxyError(f"the proxy {proxy.where} does not speak HTTP")
+
+
+def _refused(proxy: Proxy, status: str, reason: bytes) -> ProxyError:
+    said = "".join(c for c in reason.decode("latin-1") if c.isprintable())[:100]
+    if status == "407":
+        said = "it wants a user and password: put them into HTTPS_PROXY"
+    return ProxyError(f"the proxy {proxy.where} refuses with {status}: {said}", status)
+
+
+def must_know_socks() -> None:
+    """Make sure that the library that speaks SOCKS is there.
+
+    Raises:
+        ProxyError: When it is not.
+    """
+    if importlib.util.find_spec("python_socks") is None:
+        raise ProxyError(
+            "HTTPS_PROXY is a SOCKS proxy, which needs the extra socks: "
+            "pip install mailbalance[socks]",
+            "socks",
+        )
+
+
+def _through_socks(origin: Origin, proxy: Proxy, ends: float) -> socket.socket:
+    """Have python-socks connect; each of its waits has a limit, but not all together."""
+    must_know_socks()
+    from python_socks.sync import Proxy as Socks
+
+    def ask() -> socket.socket:
+        socks = Socks(**_socks(proxy))
+        left = max(0.001, ends - time.monotonic())
+        try:
+            found: socket.socket = socks.connect(*origin[1:], timeout=left)
+        except Exception as error:  # noqa: BLE001 - it has several families
+            raise _socks_error(proxy, error) from None
+        return found
+
+    return within(ends, ask, "mailbalance-proxy", late=lambda sock: sock.close())
+
+
+async def _athrough_socks(origin: Origin, proxy: Proxy, ends: float) -> socket.socket:
+    must_know_socks()
+    from python_socks.async_.asyncio import Proxy as Socks
+
+    left = ends - time.monotonic()
+    try:
+        async with asyncio.timeout(left):
+            socks = Socks(**_socks(proxy))
+            found: socket.socket = await socks.connect(*origin[1:], timeout=left)
+    except TimeoutError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it has several families
+        raise _socks_error(proxy, error) from None
+    return found
+
+
+def _socks(proxy: Proxy) -> dict[str, Any]:
+    from python_socks import ProxyType
+
+    return {
+        "proxy_type": ProxyType.SOCKS5,
+        "host": proxy.origin.host,
+        "port": proxy.origin.port,
+        "username": proxy.user,
+        "password": proxy.password or None,
+        # With socks5h the proxy looks names up, with socks5 we do, as curl and boto3 do.
+        "rdns": proxy.origin.scheme == "socks5h",
+    }
+
+
+def _socks_error(proxy: Proxy, error: Exception) -> OSError:
+    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        return TimeoutError(f"no tunnel through the proxy {proxy.where} in time")
+    if isinstance(error, OSError):
+        return error
+    said = "".join(c if c.isprintable() else " " for c in str(error))[:100]
+    return ProxyError(f"the proxy {proxy.where} refuses: {said}", "socks")
+
+
+def within(
+    ends: float,
+    act: Callable[[], T],
+    name: str,
+    late: Callable[[T], object] | None = None,
+) -> T:
+    """Return what ``act`` does, which has no limit of its own, or leave it behind.
+
+    In a daemon thread of our own: nothing waits for it at the end of the program.
+
+    Args:
+        ends: Until when.
+        act: What to do.
+        name: The thread's name.
+        late: Called with a result that came too late.
+
+    Raises:
+        TimeoutError: When that took too long.
+        OSError: When no thread can be started.
+    """
+    answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+    gone = threading.Event()
+
+    def work() -> None:
+        try:
+            found = act()
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            answers.put((None, error))
+            return
+        if gone.is_set() and late is not None:
+            late(found)
+        answers.put((found, None))
+
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError as error:  # the system has no more of them
+        raise OSError(errno.EAGAIN, str(error)) from error
+    try:
+        result, failure = answers.get(timeout=max(0.0, ends - time.monotonic()))
+    except queue.Empty:
+        gone.set()
+        raise TimeoutError(f"{name.partition('-')[2]} took too long") from None
+    if failure is not None:
+        raise failure
+    return result  # type: ignore[return-value] # there is one without an error
+
+
+def reach(host: str, port: int, ends: float) -> socket.socket:
+    """Connect to a host; the socket comes back without a time-out of its own.
+
+    Args:
+        host: A name or an address.
+        port: The port.
+        ends: Until when, the name's look-up included.
+
+    Raises:
+        OSError: When no address could be reached, or the name has none.
+        TimeoutError: When that took too long.
+    """
+    waiting = interleaved(_look_up(host, port, ends))
+    race = _Race()
+    try:
+        while waiting or race.running:
+            if waiting:
+                race.start(waiting.pop(0))
+            left = ends - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no connection in time")
+            winner = race.wait(min(left, STAGGER) if waiting else left)
+            if winner is not None:
+                return winner
+    finally:
+        race.end()
+    raise race.failure or OSError("the name has no address")
+
+
+async def areach(host: str, port: int, ends: float) -> socket.socket:
+    """Async version of ``reach``."""
+    async with asyncio.timeout(ends - time.monotonic()):
+        if is_address(host):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        else:
+            found = await _alook_up(host, port)
+        if len(found) == 1:
+            return await _connect(found[0])
+        return await _race(interleaved(found))
+
+
+def interleaved(found: Iterable[Entry]) -> list[Entry]:
+    """Return addresses in order: the families in turn, each as it was (section 4)."""
+    families: dict[Any, list[Entry]] = {}
+    for entry in found:
+        families.setdefault(entry[0], []).append(entry)
+    turns = zip_longest(*families.values())
+    return [entry for turn in turns for entry in turn if entry is not None]
+
+
+def is_address(host: str) -> bool:
+    """Report whether a host is an address, which needs no looking up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class _Race:
+    """Connections on their way, of which the first to arrive is wanted."""
+
+    def __init__(self) -> None:
+        self.failure: OSError | None = None
+        self.running: dict[int, socket.socket] = {}
+        self._poll = select.poll()
+
+    def start(self, entry: Entry) -> None:
+        family, kind, protocol, _, address = entry
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # no such family on this machine
+            self.failure = error
+            return
+        self.running[sock.fileno()] = sock
+        self._poll.register(sock, select.POLLOUT)
+        sock.setblocking(False)
+        # An address that fails at once, or is there at once, is told by the next wait.
+        code = sock.connect_ex(address)
+        if code not in {0, errno.EINPROGRESS, errno.EWOULDBLOCK}:
+            self._lose(sock.fileno(), code)
+
+    def wait(self, seconds: float) -> socket.socket | None:
+        if not self.running:
+            return None
+        for descriptor, _ in self._poll.poll(math.ceil(seconds * 1000)):
+            sock = self.running[descriptor]
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not code:
+                del self.running[descriptor]
+                return sock
+            self._lose(descriptor, code)
+        return None
+
+    def end(self) -> None:
+        for sock in self.running.values():
+            sock.close()
+
+    def _lose(self, descriptor: int, code: int) -> None:
+        self._poll.unregister(descriptor)
+        self.running.pop(descriptor).close()
+        self.failure = OSError(code, os.strerror(code))
+
+
+async def _race(waiting: list[Entry]) -> socket.socket:
+    running: set[asyncio.Task[socket.socket]] = set()
+    failure: BaseException | None = None
+    try:
+        while waiting or running:
+            if waiting:
+                running.add(asyncio.create_task(_connect(waiting.pop(0))))
+            done, _ = await asyncio.wait(
+                running,
+                timeout=STAGGER if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            running -= done
+            for task in done:
+                failure = task.exception()
+                if failure is None:
+                    running |= done - {task}
+                    return task.result()
+    finally:
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_drop)
+    raise failure or OSError("the name has no address")
+
+
+async def _connect(entry: Entry) -> socket.socket:
+    family, kind, protocol, _, address = entry
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _drop(task: asyncio.Task[socket.socket]) -> None:
+    """Close the socket of a connection that came too late to be wanted."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+def _look_up(host: str, port: int, ends: float) -> list[Entry]:
+    """Ask the resolver, in a thread that is left behind when it takes too long."""
+    if is_address(host):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return within(
+        ends,
+        lambda: list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)),
+        "mailbalance-resolver",
+    )
+
+
+async def _alook_up(host: str, port: int) -> list[Entry]:
+    """Async version of ``_look_up``, within the caller's limit.
+
+    Not by the loop's own threads: ``asyncio.run`` waits for those to end, however long a
+    resolver takes, and a loop has few of them.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Entry]] = loop.create_future()
+
+    def tell(entries: list[Entry], error: Exception | None) -> None:
+        if found.done():
+            return
+        if error is None:
+            found.set_result(entries)
+        else:
+            found.set_exception(error)
+
+    def work() -> None:
+        entries: list[Entry] = []
+        failure = None
+        try:
+            entries = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError) as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, entries, failure)
+
+    try:
+        threading.Thread(target=work, name="mailbalance-resolver", daemon=True).start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
+    return await found
