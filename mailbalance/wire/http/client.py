@@ -104,9 +104,8 @@ class HttpWire:
             out = outgoing(request)
             if not pool.take(ticket):
                 self._queue(url, ticket, exchange)
-            if ticket.conn is None:
-                self._dial(ticket, route, exchange)
-            response = straight(ticket.conn, exchange, out)
+            stream = ticket.conn or self._dial(ticket, route, exchange)
+            response = straight(stream, exchange, out)
             if response is None:
                 response = self._oddly(ticket, route, exchange, out)
             ticket.keep = exchange.keep
@@ -145,9 +144,8 @@ class HttpWire:
             pool = self._apools.of_loop(route) or await self._apools.anew(route)
             if not pool.take(ticket):
                 await pool.aenter(ticket, exchange.commit_by)
-            if ticket.conn is None:
-                await self._adial(ticket, route, exchange)
-            response = await astraight(ticket.conn, exchange, out)
+            stream = ticket.conn or await self._adial(ticket, route, exchange)
+            response = await astraight(stream, exchange, out)
             if response is None:
                 response = await self._aoddly(ticket, route, exchange, out)
             ticket.keep = exchange.keep
@@ -216,8 +214,8 @@ class HttpWire:
         """
         self._find_way(url)[1].enter(ticket, exchange.commit_by)
 
-    def _dial(self, ticket: Ticket, route: Route, exchange: Exchange) -> None:
-        """Open a connection.
+    def _dial(self, ticket: Ticket, route: Route, exchange: Exchange) -> SocketStream:
+        """Open a connection, and give it to the ticket.
 
         Raises:
             DeliveryError: When that failed; nothing was sent.
@@ -225,21 +223,25 @@ class HttpWire:
         exchange.via = "" if route.proxy is None else route.proxy.where
         ends = exchange.opening_ends()
         try:
-            ticket.conn = connect(
+            ticket.conn = stream = connect(
                 route.origin, self._ca, ends, proxy=route.proxy, enter=exchange.enter
             )
         except (OSError, ValueError) as error:
             raise errors.translate(broken(error, "Connect"), exchange) from error
+        return stream
 
-    async def _adial(self, ticket: Ticket, route: Route, exchange: Exchange) -> None:
+    async def _adial(
+        self, ticket: Ticket, route: Route, exchange: Exchange
+    ) -> asyncio_stream.AsyncioStream:
         exchange.via = "" if route.proxy is None else route.proxy.where
         ends = exchange.opening_ends()
         try:
-            ticket.conn = await aconnect(
+            ticket.conn = stream = await aconnect(
                 route.origin, self._ca, ends, proxy=route.proxy, enter=exchange.enter
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise errors.translate(broken(error, "Connect"), exchange) from error
+        return stream
 
     def _oddly(
         self, ticket: Ticket, route: Route, exchange: Exchange, out: Outgoing

@@ -192,8 +192,8 @@ def straight(
     exchange.commit()
     exchange.written = 0
     try:
-        exchange.written = stream.socket.send(data)
-        if exchange.written < len(data):
+        exchange.written = written = stream.socket.send(data)
+        if written < len(data):
             return None
         exchange.phase = "reply"
         exchange.seen = said = stream.read(exchange.ends)

@@ -44,41 +44,47 @@ class Alarm:
         loop: The event loop that the connection belongs to.
         ring: Called when the latest wait has reached its limit, or soon after one that
             ended; it knows whether anybody still waits.
+
+    Attributes:
+        due: When to ring, by the loop's clock.
+        when: When the timer that runs looks whether that is now.
+        timer: That timer, if one runs.
     """
 
-    __slots__ = ("_due", "_loop", "_ring", "_timer", "_when")
+    __slots__ = ("_loop", "_ring", "due", "timer", "when")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, ring: Callable[[], object]
     ) -> None:
         self._loop = loop
         self._ring = ring
-        self._timer: asyncio.TimerHandle | None = None
-        self._when = 0.0
-        self._due = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+        self.when = 0.0
+        self.due = 0.0
 
     def set(self, due: float) -> None:
         """Ring at ``due``, by the loop's clock, instead of at any time before."""
-        self._due = due
-        if self._timer is None or due < self._when:
-            self._start()
+        self.due = due
+        if self.timer is None or due < self.when:
+            self.start()
 
     def end(self) -> None:
         """Ring no more, and leave nothing in the loop."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Set the timer to ring when it is due."""
         self.end()
-        self._when = self._due
-        self._timer = self._loop.call_at(self._due, self._rung)
+        self.when = self.due
+        self.timer = self._loop.call_at(self.due, self._rung)
 
     def _rung(self) -> None:
-        self._timer = None
+        self.timer = None
         # Compared with the time it was set for, not with the clock: loops round.
-        if self._due > self._when:
-            self._start()
+        if self.due > self.when:
+            self.start()
         else:
             self._ring()
 
@@ -109,7 +115,7 @@ class LendingProtocol(asyncio.BufferedProtocol, ABC):
         self.data_received(self._buffer[:nbytes])
 
 
-class AsyncioStream(LendingProtocol):
+class AsyncioStream(asyncio.BufferedProtocol):
     """An asyncio transport, plain or in TLS, each wait with the time it ends at.
 
     Args:
@@ -124,7 +130,7 @@ class AsyncioStream(LendingProtocol):
     _transport: asyncio.Transport
 
     def __init__(self, sock: socket.socket) -> None:
-        super().__init__(RECEIVE)
+        self._buffer = memoryview(bytearray(RECEIVE))
         self.since = 0.0
         self.news = False
         self._loop = asyncio.get_running_loop()
@@ -137,6 +143,8 @@ class AsyncioStream(LendingProtocol):
         self._held = False
         self._waiter: asyncio.Future[bool] | None = None  # whether it was in time
         self._alarm = Alarm(self._loop, self._tell)
+        # Loops have clocks of their own; some look at them once in a round only.
+        self._skew = self._loop.time() - time.monotonic()
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self.look = self._poll.poll
@@ -161,17 +169,24 @@ class AsyncioStream(LendingProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)
 
-    def data_received(self, data: memoryview) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lend the buffer: asyncio would make one of 256 KB for each read."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes from the server."""
         if self._tls:
-            self._tls[0].take(data)
+            self._tls[0].take(self._buffer[:nbytes])
             self._open()
         else:
-            self._said += data
+            self._said += self._buffer[:nbytes]
         if len(self._said) > _HIGH_WATER and not self._held:
             self._held = True
             self._transport.pause_reading()
-        self._tell(in_time=True)
+        self.news = True
+        waiter = self._waiter  # as ``_tell`` does, without a call
+        if waiter is not None and not waiter.done():
+            waiter.set_result(True)
 
     def eof_received(self) -> None:
         """Take note that the server will say no more."""
@@ -285,8 +300,14 @@ class AsyncioStream(LendingProtocol):
             OSError: When none came, or the connection broke.
         """
         while not (self._said or self._over):
+            alarm, due = self._alarm, ends + self._skew
+            alarm.due = due
+            if alarm.timer is None or due < alarm.when:
+                alarm.start()
+            waiter: asyncio.Future[bool] = asyncio.Future(loop=self._loop)
+            self._waiter = waiter
             try:
-                if not await self._next(ends) and not await self._last_look():
+                if not await waiter and await self._too_late(ends):
                     raise TimeoutError("the deadline has passed")
             except asyncio.CancelledError:
                 if not committed:
@@ -334,23 +355,24 @@ class AsyncioStream(LendingProtocol):
         size = self._transport.get_write_buffer_size()
         until = min(ends, time.monotonic() + stall)
         while self._full and not (self._said or self._over):
-            if await self._next(until):
+            if await self._next(until) or time.monotonic() < until:
                 continue
             left = self._transport.get_write_buffer_size()
             if left >= size or time.monotonic() >= ends:
                 raise TimeoutError("the deadline has passed")
             size, until = left, min(ends, time.monotonic() + stall)
 
-    async def _last_look(self) -> bool:
-        """Take what lies in the socket although the time is over.
+    async def _too_late(self, ends: float) -> bool:
+        """Report whether the time is over, and nothing lies in the socket.
 
         A process that was suspended finds both at once, and some loops ring first.
         """
-        if not self.look(0):
+        if time.monotonic() < ends:
             return False
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return bool(self._said or self._over)
+        if self.look(0):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return not (self._said or self._over)
 
     def _taken(self) -> bytes:
         """Return what has come, or the end.
@@ -373,8 +395,7 @@ class AsyncioStream(LendingProtocol):
 
         Its result reports whether that was in time.
         """
-        # Loops have clocks of their own.
-        self._alarm.set(self._loop.time() + ends - time.monotonic())
+        self._alarm.set(ends + self._skew)
         self._waiter = self._loop.create_future()
         return self._waiter
 

@@ -156,7 +156,7 @@ class Pool(Generic[C]):
         now = time.monotonic()
         with self._lock:
             idle = self._idle
-            if ticket.conn is not None and not self._closed:
+            if conn is not None and ticket.conn is conn and not self._closed:
                 conn.since = now
                 idle += (conn,)
                 ticket.conn = None
