@@ -14,15 +14,14 @@ import errno
 import ipaddress
 import math
 import os
-import queue
-import select
 import socket
-import threading
 import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mailbalance.later import Later
+from mailbalance.wire.polling import OUT, new_poll
+from mailbalance.wire.within import awithin, within
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,6 +31,8 @@ else:
 
 #: Seconds before the next address is tried beside the last (RFC 8305 section 5).
 STAGGER = 0.25
+
+_RESOLVER = "mailbalance-resolver"
 
 #: Family, kind, protocol, name and address, as ``getaddrinfo`` gives them.
 Entry: TypeAlias = tuple[Any, Any, int, str, Any]
@@ -50,7 +51,7 @@ def reach(host: str, port: int, limit: float) -> socket.socket:
         TimeoutError: When that took too long.
     """
     ends = time.monotonic() + limit
-    waiting = interleaved(_look_up(host, port, limit))
+    waiting = interleaved(look_up(host, port, limit))
     race = _Race()
     try:
         while waiting or race.running:
@@ -69,15 +70,39 @@ def reach(host: str, port: int, limit: float) -> socket.socket:
 
 async def areach(host: str, port: int, limit: float) -> socket.socket:
     """Do as ``reach`` does, without blocking the event loop."""
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(limit):
-        if is_address(host):
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        else:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await alook_up(host, port, limit)
         if len(found) == 1:
             return await _connect(found[0])
         return await _race(interleaved(found))
+
+
+def look_up(host: str, port: int, limit: float) -> list[Entry]:
+    """Ask the resolver, which has no time-out of its own.
+
+    Args:
+        host: A name or an address.
+        port: The port.
+        limit: Seconds.
+
+    Raises:
+        OSError: When the name has no address, or no thread can be started to ask.
+        TimeoutError: When that took too long.
+    """
+    if is_address(host):
+        return _found(host, port)
+    return within(limit, lambda: _found(host, port), _RESOLVER)
+
+
+async def alook_up(host: str, port: int, limit: float) -> list[Entry]:
+    """Async version of ``look_up``."""
+    if is_address(host):
+        return _found(host, port)
+    return await awithin(limit, lambda: _found(host, port), _RESOLVER)
+
+
+def _found(host: str, port: int) -> list[Entry]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def interleaved(found: Iterable[Entry]) -> list[Entry]:
@@ -104,7 +129,7 @@ class _Race:
     def __init__(self) -> None:
         self.failure: OSError | None = None
         self.running: dict[int, socket.socket] = {}
-        self._poll = select.poll()
+        self._poll = new_poll()
 
     def start(self, entry: Entry) -> None:
         family, kind, protocol, _, address = entry
@@ -114,7 +139,7 @@ class _Race:
             self.failure = error
             return
         self.running[sock.fileno()] = sock
-        self._poll.register(sock, select.POLLOUT)
+        self._poll.register(sock, OUT)
         sock.setblocking(False)
         # An address that fails at once, or is there at once, is told by the next wait.
         code = sock.connect_ex(address)
@@ -184,25 +209,3 @@ def _drop(task: asyncio.Task[socket.socket]) -> None:
     """Close the socket of a connection that came too late to be wanted."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
-
-
-def _look_up(host: str, port: int, limit: float) -> list[Entry]:
-    """Ask the resolver, in a thread that is left behind when it takes too long."""
-    if is_address(host):
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    answers: queue.SimpleQueue[list[Entry] | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, ValueError) as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, name="mailbalance-resolver", daemon=True).start()
-    try:
-        answer = answers.get(timeout=limit)
-    except queue.Empty:
-        raise TimeoutError("the name was not found in time") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer

@@ -85,6 +85,9 @@ def test_with_too_little_time_left_it_fails_instead(timeout, late, early):
 
 def test_waits_before_the_commit_point_leave_the_reserve_alone():
     found, clock = exchange(30)
+    assert found.left() == pytest.approx(10)  # of opening; half is for another attempt
+
+    found.trace("http11.send_request_headers.started", our())
     assert found.left() == pytest.approx(20)
 
     clock.now += 5

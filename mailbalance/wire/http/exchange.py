@@ -6,25 +6,24 @@ trace events of httpcore and decides when the commit point is passed. What must 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import TransientError
 from mailbalance.swift import swift
+from mailbalance.wire.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-#: Seconds that must be left to wait for the reply when the last byte is handed over;
-#: with less, a slow answer would become an unknown outcome for no good reason.
-COMMIT_RESERVE = 10.0
 
 #: How every reply begins.
 _HEAD = b"HTTP/1."
 
 #: Bytes of the last read in which half of it may stand.
 _HALF = len(_HEAD) - 1
+
+#: Phases that share the time for opening a connection.
+_OPENING = frozenset({"connect", "tls", "proxy"})
 
 #: How far each event of httpcore's trace brings a request.
 _PHASES = {
@@ -76,7 +75,15 @@ class HttpResponse:
 class Exchange:
     """The state of one request, told by trace events and by the streams.
 
+    Args:
+        backend: The name that errors carry.
+        host: Where the request goes.
+        timeout: Seconds for all of it, or the deadline of an attempt that has begun.
+        clock: Monotonic seconds; that of the process when ``None``.
+        harmless: Whether it sends no mail.
+
     Attributes:
+        deadline: When it ends, and its parts.
         backend: The name that errors carry.
         host: Where the request goes, for sentences in errors.
         phase: How far it came.
@@ -90,35 +97,37 @@ class Exchange:
         latest: The bytes that were read last.
         heads: How many replies seem to have begun.
         connections: Most connections of our pool; ``None`` for a user's own client.
+        proxy: The proxy on the way, as host and port, if there is one.
+        tunnelled: Whether that proxy was asked for its tunnel.
         harmless: Whether it sends no mail, so that nothing about it can be unknown.
     """
 
     __slots__ = (
-        "_clock",
-        "_end",
-        "_reserve",
         "abandoned",
         "backend",
         "blind",
         "committed",
         "connections",
         "cut",
+        "deadline",
         "harmless",
         "heads",
         "host",
         "latest",
         "phase",
+        "proxy",
         "received",
         "reused",
         "secured",
+        "tunnelled",
     )
 
     def __init__(
         self,
         backend: str,
         host: str,
-        timeout: float,
-        clock: Callable[[], float] = time.monotonic,
+        timeout: float | Deadline,
+        clock: Callable[[], float] | None = None,
         *,
         harmless: bool = False,
     ) -> None:
@@ -136,9 +145,13 @@ class Exchange:
         self.heads = 0
         self.harmless = harmless
         self.connections: int | None = None
-        self._clock = clock
-        self._end = clock() + timeout
-        self._reserve = 0.0 if harmless else min(COMMIT_RESERVE, timeout / 3)
+        self.proxy = ""
+        self.tunnelled = False
+        self.deadline = (
+            timeout
+            if isinstance(timeout, Deadline)
+            else Deadline(timeout, commits=not harmless, clock=clock)
+        )
 
     @property
     def patience(self) -> Patience:
@@ -151,15 +164,28 @@ class Exchange:
         self.committed = False
         self.reused = True
         self.received = None
+        self.tunnelled = False
+        self.deadline.open_again()
 
     def left(self) -> float:
-        """Seconds left for the step at hand; before the commit point, less the reserve."""
-        end = self._end if self.committed else self._end - self._reserve
-        return end - self._clock()
+        """Seconds left for the step at hand.
+
+        While a connection is opened that is the share of opening, after it the time
+        before the commit point, and after that all there is.
+        """
+        deadline = self.deadline
+        if self.committed:
+            end = deadline.ends
+        elif self.phase in _OPENING:
+            end = deadline.opening_ends
+        else:
+            end = deadline.ends - deadline.reserve
+        return end - deadline.clock()
 
     def left_in_all(self) -> float:
         """Seconds left for the whole exchange."""
-        return self._end - self._clock()
+        deadline = self.deadline
+        return deadline.ends - deadline.clock()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of an event: httpcore's ``trace`` extension.
@@ -175,7 +201,7 @@ class Exchange:
         if not event.endswith(".started"):
             return
         if _is_connect(info):
-            self.phase = "proxy"
+            self.phase, self.tunnelled = "proxy", True
         elif step == "send_request_body.started":
             self.commit()
         elif step in _PHASES:
@@ -183,7 +209,8 @@ class Exchange:
 
     def enter(self, phase: str) -> None:
         """Take note of a step on the way of the request, or on that of its connection."""
-        self.phase = phase
+        to_proxy = self.proxy and not self.tunnelled and phase in _OPENING
+        self.phase = "proxy" if to_proxy else phase
         if phase == "connect":
             self.reused = self.secured = False
         elif phase == "tls":
@@ -215,8 +242,9 @@ class Exchange:
         """
         if self.abandoned:
             raise self._stopped("cancelled before the request was sent", "cancelled")
-        left = self._end - self._clock()
-        if left <= (0.0 if self.committed else self._reserve):
+        deadline = self.deadline
+        left = deadline.ends - deadline.clock()
+        if left <= (0.0 if self.committed else deadline.reserve):
             raise self._stopped("not enough time left to commit safely", "deadline")
         self.phase = "request"
         self.committed = True
@@ -251,8 +279,11 @@ class Patience(float):
         return self.exchange.left()
 
     def get(self, _name: str, _default: object = None) -> Patience:
-        """Answer for every one of httpcore's timeouts, as their mapping would."""
-        return self
+        """Answer for every one of httpcore's timeouts, as their mapping would.
+
+        Its own streams keep to the plain number, so it must be that of the step at hand.
+        """
+        return Patience(self.exchange)
 
 
 def _is_connect(info: Mapping[str, Any]) -> bool:

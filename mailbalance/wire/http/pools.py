@@ -132,8 +132,7 @@ class Pools:
         return self._state
 
     def _new_sync(self, proxy: str | None) -> httpcore2.ConnectionPool:
-        # TLS inside TLS needs httpcore's own streams; its time-outs are then per wait.
-        network = None if _is_tls(proxy) else sockets.Sockets()
+        network = sockets.TlsSockets() if _is_tls(proxy) else sockets.Sockets()
         return httpcore2.ConnectionPool(network_backend=network, **self._options(proxy))
 
     def _new_async(self, proxy: str | None) -> httpcore2.AsyncConnectionPool:

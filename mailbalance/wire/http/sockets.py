@@ -7,16 +7,17 @@ good. What must not: HTTP, retries. Import this only where httpcore2 is needed a
 
 from __future__ import annotations
 
-import select
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import httpcore2
 
 from mailbalance.wire.http.exchange import Patience
+from mailbalance.wire.polling import IN, new_poll
+from mailbalance.wire.reach import look_up, reach
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
 
@@ -38,6 +39,18 @@ def saw(timeout: float | None, data: bytes) -> None:
     """Tell the exchange about bytes of its reply."""
     if isinstance(timeout, Patience):
         timeout.exchange.saw(data)
+
+
+def limit_of(timeout: float | None) -> float:
+    """Return what is left of a timeout now, which must be one.
+
+    Raises:
+        TimeoutError: When nothing is.
+    """
+    left = seconds(timeout)
+    if left is None:  # pragma: no cover - every request of ours has a deadline
+        raise AssertionError("a connection without a deadline")
+    return left
 
 
 class Tls:
@@ -103,34 +116,45 @@ class Sockets(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> SocketStream:
-        """Connect to the first address that answers.
-
-        The time is shared out among the addresses, so that a dead first one leaves some
-        for the next. Looking up the name itself is bounded by the system's resolver only.
-        """
+        """Connect to the first address that answers."""
         with told_as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            ends = [(family, address) for family, _, _, _, address in found]
-            while True:
-                family, address = ends.pop(0)
-                share = seconds(timeout)
-                try:
-                    return _connect(family, address, share and share / (len(ends) + 1))
-                except OSError:
-                    if not ends:
-                        raise
+            sock = reach(host, port, limit_of(timeout))
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except BaseException:
+                sock.close()
+                raise
+            return SocketStream(sock)
 
 
-def _connect(family: int, address: Any, timeout: float | None) -> SocketStream:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(timeout)
-        sock.connect(address)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except BaseException:
-        sock.close()
-        raise
-    return SocketStream(sock)
+class TlsSockets(httpcore2.SyncBackend):
+    """Opens connections to a proxy that itself speaks TLS.
+
+    TLS inside TLS needs httpcore's own streams, whose time-outs are per wait. httpcore
+    would leave the name to the system's resolver, for as long as that likes.
+    """
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Connect to the first address that answers; they share the time."""
+        with told_as(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            found = look_up(host, port, limit_of(timeout))
+        ends = [entry[4][0] for entry in found]
+        while True:
+            address, share = ends.pop(0), limit_of(timeout) / (len(ends) + 1)
+            try:
+                return super().connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+            except (httpcore2.ConnectTimeout, httpcore2.ConnectError):
+                if not ends:
+                    raise
 
 
 class SocketStream(httpcore2.NetworkStream):
@@ -148,10 +172,24 @@ class SocketStream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is, at most ``max_bytes``; ``b""`` at the end."""
         with told_as(httpcore2.ReadTimeout, httpcore2.ReadError):
-            self._sock.settimeout(seconds(timeout))
-            data = self._sock.recv(max_bytes)
+            try:
+                self._sock.settimeout(seconds(timeout))
+                data = self._sock.recv(max_bytes)
+            except TimeoutError:
+                found = self._already_there(max_bytes)
+                if found is None:
+                    raise
+                data = found
         saw(timeout, data)
         return data
+
+    def _already_there(self, max_bytes: int) -> bytes | None:
+        """Read what a process finds that was suspended past its deadline."""
+        self._sock.settimeout(0)
+        try:
+            return self._sock.recv(max_bytes)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of ``buffer``; a request's head waits for its body."""
@@ -199,6 +237,6 @@ def is_readable(descriptor: int) -> bool:
     """Say whether reading would not block: on an idle connection, the other side's end."""
     if descriptor < 0:
         return True
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
+    poll = new_poll()
+    poll.register(descriptor, IN)
     return bool(poll.poll(0))

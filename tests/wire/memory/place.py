@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import select
 import socket
 import sys
@@ -15,8 +14,6 @@ from typing import Any
 import pytest
 
 from mailbalance.wire import tls
-from mailbalance.wire.http import wire as http_wire
-from mailbalance.wire.smtp import wire as smtp_wire
 from tests.wire.memory.line import Network
 from tests.wire.memory.sockets import MemoryPoll, MemorySocket, MemoryTls
 
@@ -56,15 +53,8 @@ def installed() -> Iterator[Place]:
                     patch.setattr(module, name, shim)
             if getattr(module, "client_context", None) is verified:
                 patch.setattr(module, "client_context", lambda _ca=None: context)
-        _on_our_clock(patch, place)
+        patch.setattr(time, "monotonic", place.clock)
         yield place
-
-
-def _on_our_clock(patch: pytest.MonkeyPatch, place: Place) -> None:
-    patch.setattr(time, "monotonic", place.clock)
-    for module, name in ((smtp_wire, "Deadline"), (http_wire, "Exchange")):
-        timed = functools.partial(getattr(module, name), clock=place.clock)
-        patch.setattr(module, name, timed)
 
 
 def _wires() -> list[ModuleType]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import select
 import socket
 import ssl
 import struct
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from mailbalance.secret import bare
 from mailbalance.wire.http.direct.steps import Finish, Read, Write
 from mailbalance.wire.http.exchange import HttpResponse
+from mailbalance.wire.polling import IN, OUT, new_poll
 
 if TYPE_CHECKING:
     from mailbalance.wire.http.direct.dialogue import Dialogue
@@ -35,7 +35,6 @@ LINGER_NONE = struct.pack("ii", 1, 0)
 
 _FULL = (BlockingIOError, ssl.SSLWantWriteError)
 _AGAIN = (BlockingIOError, ssl.SSLWantReadError)
-_IN, _OUT = select.POLLIN, select.POLLOUT
 
 
 class SocketLine:
@@ -54,16 +53,19 @@ class SocketLine:
             sock.close()
             raise
         self.socket: socket.socket = sock
-        self._poll = select.poll()
-        self._poll.register(sock, _IN)
+        self._poll = new_poll()
+        self._poll.register(sock, IN)
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
 
-    def write(self, rest: list[memoryview], limit: float) -> bytes | None:
+    def write(
+        self, rest: list[memoryview], limit: float, patience: float = math.inf
+    ) -> bytes | None:
         """Hand all bytes to the kernel, or stop and give what the server says.
 
         Args:
             rest: The bytes in pieces; those that were handed over are taken off.
             limit: Seconds.
+            patience: Seconds of them in which the kernel may take none.
 
         Raises:
             OSError: When that failed, or took too long.
@@ -71,7 +73,7 @@ class SocketLine:
         ends = time.monotonic() + limit
         while rest:
             if not self._send(rest):
-                self._wait(ends - time.monotonic(), _IN | _OUT)
+                self._wait(min(ends - time.monotonic(), patience), IN | OUT)
                 if (said := self._glance()) is not None:
                     return said
         return self._glance()
@@ -92,19 +94,26 @@ class SocketLine:
             return
         ends = time.monotonic() + limit
         while rest:
-            self._wait(ends - time.monotonic(), _OUT)
+            self._wait(ends - time.monotonic(), OUT)
             self._send(rest)
 
     def read(self, limit: float) -> bytes:
         """Wait for some bytes; ``b""`` when the server closed.
+
+        With no time left it takes what is there: a process that was suspended past its
+        deadline finds the reply that came meanwhile.
 
         Raises:
             OSError: When none came, or the connection broke.
         """
         ends = time.monotonic() + limit
         while True:
-            if self._tls is None or not self._tls.pending():
-                self._wait(limit, _IN)
+            try:
+                if self._tls is None or not self._tls.pending():
+                    self._wait(limit, IN)
+            except TimeoutError:
+                if not self._poll.poll(0):
+                    raise
             try:
                 return self.socket.recv(_RECEIVE)
             except _AGAIN:
@@ -132,7 +141,7 @@ class SocketLine:
             self.socket, server_hostname=host, do_handshake_on_connect=False
         )
         self.socket = self._tls = sock
-        self._poll.register(sock, _IN)
+        self._poll.register(sock, IN)
         while wanted := _wanted(sock):
             self._wait(ends - time.monotonic(), wanted)
 
@@ -176,14 +185,14 @@ class SocketLine:
     def _wait(self, limit: float, events: int) -> None:
         if limit <= 0:
             raise TimeoutError("the deadline has passed")
-        if events == _IN:
+        if events == IN:
             ready = self._poll.poll(math.ceil(limit * 1000))
         else:
             self._poll.modify(self.socket, events)
             try:
                 ready = self._poll.poll(math.ceil(limit * 1000))
             finally:
-                self._poll.modify(self.socket, _IN)
+                self._poll.modify(self.socket, IN)
         if not ready:
             raise TimeoutError("the deadline has passed")
 
@@ -193,9 +202,9 @@ def _wanted(sock: ssl.SSLSocket) -> int:
     try:
         sock.do_handshake()
     except ssl.SSLWantReadError:
-        return _IN
+        return IN
     except ssl.SSLWantWriteError:
-        return _OUT
+        return OUT
     return 0
 
 

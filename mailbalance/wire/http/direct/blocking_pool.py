@@ -54,8 +54,10 @@ class BlockingPool:
         state = self._own_state()
         door = state.doors.get(origin) or state.new_door(origin, self._connections)
         slots = door.slots
-        if not (slots.take() or slots.acquire(max(0.0, exchange.left()))):
-            raise crowded(exchange)
+        if not slots.take():
+            if not slots.acquire(exchange.deadline.opening()):
+                raise crowded(exchange)
+            exchange.deadline.open_again()
         try:
             with door.lock:
                 line = door.shelf.take(time.monotonic())

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mailbalance.wire.deadline import EARLY_REPLY
 from mailbalance.wire.http import faults
 from mailbalance.wire.http.direct.replies import ReplyReader
 from mailbalance.wire.http.direct.steps import BrokenError, Finish, Read, Write, broken
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from mailbalance.wire.http.direct.outgoing import Outgoing
     from mailbalance.wire.http.direct.steps import Step, Steps
     from mailbalance.wire.http.exchange import Exchange, HttpResponse
-
-#: Longest wait for a reply that a server may have sent before it cut us off.
-EARLY_REPLY = 1.0
 
 #: How a server ends a connection that idled for too long (RFC 9110 section 15.5.9).
 _IDLED = 408
@@ -101,7 +99,12 @@ class Dialogue:
         try:
             if before:
                 rest = list(before)
-                while (said := (yield Write((rest, exchange.left())))) is not None:
+                share_of = exchange.deadline.share_of
+                while True:
+                    left = exchange.left()
+                    said = yield Write((rest, left, share_of(left)))
+                    if said is None:
+                        break
                     yield from self._interrupted(said)
                     if self._reader.reply is not None:
                         return None

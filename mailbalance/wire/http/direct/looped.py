@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
+import math
 import socket
 from typing import TYPE_CHECKING, cast
 
@@ -23,6 +23,7 @@ from mailbalance.wire.http.direct.blocking import LINGER_NONE
 from mailbalance.wire.http.direct.steps import Finish, Read, Write
 from mailbalance.wire.http.exchange import HttpResponse
 from mailbalance.wire.lending import LendingProtocol
+from mailbalance.wire.polling import IN, new_poll
 
 if TYPE_CHECKING:
     import ssl
@@ -62,8 +63,8 @@ class TransportLine(LendingProtocol):
         self._held = False
         self._waiter: asyncio.Future[bool] | None = None  # whether it was in time
         self._alarm = Alarm(self._loop, self._tell)
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
+        self._poll = new_poll()
+        self._poll.register(sock, IN)
 
     @classmethod
     async def over(cls, sock: socket.socket) -> TransportLine:
@@ -135,12 +136,15 @@ class TransportLine(LendingProtocol):
 
     # What the pump asks
 
-    async def write(self, rest: list[memoryview], limit: float) -> bytes | None:
+    async def write(
+        self, rest: list[memoryview], limit: float, patience: float = math.inf
+    ) -> bytes | None:
         """Hand all bytes to the kernel, or stop and give what the server says.
 
         Args:
             rest: The bytes in pieces; those that the transport has are taken off.
             limit: Seconds.
+            patience: Seconds of them in which the kernel may take none.
 
         Raises:
             OSError: When that failed, or took too long.
@@ -152,9 +156,7 @@ class TransportLine(LendingProtocol):
                 if not rest[0]:
                     del rest[0]
                 self._hand_over(block)
-            while self._full and not (self._said or self._over):
-                if not await self._next(ends):
-                    raise TimeoutError("the deadline has passed")
+            await self._drained(ends, patience)
             if self._said or self._over:
                 return self._taken()
         # In the first round the loop learns what the socket has, in the second its
@@ -184,7 +186,7 @@ class TransportLine(LendingProtocol):
         ends = self._loop.time() + limit
         while not (self._said or self._over):
             try:
-                if not await self._next(ends):
+                if not (await self._next(ends) or await self._looked()):
                     raise TimeoutError("the deadline has passed")
             except asyncio.CancelledError:
                 if exchange is None or not exchange.may_be_committed():
@@ -228,6 +230,33 @@ class TransportLine(LendingProtocol):
             self._transport.abort()
         except RuntimeError:  # its event loop is closed, and closes nothing any more
             self._sock.close()
+
+    async def _drained(self, ends: float, patience: float) -> None:
+        """Wait until the transport takes more, or the server says something.
+
+        Raises:
+            TimeoutError: When time is over, or none of it brought any progress.
+        """
+        while self._full and not (self._said or self._over):
+            unsent = self._transport.get_write_buffer_size()
+            if await self._next(min(ends, self._loop.time() + patience)):
+                continue
+            stuck = self._transport.get_write_buffer_size() >= unsent
+            if stuck or self._loop.time() >= ends:
+                raise TimeoutError("the deadline has passed")
+
+    async def _looked(self) -> bool:
+        """Say whether something has come after all, unseen by the loop.
+
+        A process that was suspended past its deadline finds the alarm and the reply at
+        once, and asyncio rings first.
+        """
+        if self._poll.poll(0):
+            # In the first round the loop learns what the socket has, in the second its
+            # callbacks have told us.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return bool(self._said) or self._over
 
     def _hand_over(self, data: memoryview) -> None:
         if self._over or self._transport.is_closing():

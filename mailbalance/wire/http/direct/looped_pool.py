@@ -55,8 +55,10 @@ class LoopedPool:
         if door is None:
             door = self._doors[origin] = _Door(origin, self._connections)
         slots = door.slots
-        if not (slots.take() or await slots.acquire(exchange.left())):
-            raise crowded(exchange)
+        if not slots.take():
+            if not await slots.acquire(exchange.deadline.opening()):
+                raise crowded(exchange)
+            exchange.deadline.open_again()
         try:
             line = door.shelf.take(time.monotonic())
             if line is not None:

@@ -21,12 +21,13 @@ Pieces: TypeAlias = "tuple[memoryview, ...]"
 # Like ``NamedTuple``, but made without a call of Python's: each message makes some.
 
 
-class Write(tuple["list[memoryview]", float]):
-    """Hand these over in so many seconds at most, all but the request's end.
+class Write(tuple["list[memoryview]", float, float]):
+    """Hand these over, all but the request's end.
 
-    Answered with ``None`` once the kernel has every byte, or, as soon as the server says
-    anything, with that; ``b""`` when it closed. The driver takes off the list what it has
-    handed over, so that the rest of it can be written on.
+    In so many seconds at most, of which at most so many may bring no progress. Answered
+    with ``None`` once the kernel has every byte, or, as soon as the server says anything,
+    with that; ``b""`` when it closed. The driver takes off the list what it has handed
+    over, so that the rest of it can be written on.
     """
 
     __slots__ = ()
