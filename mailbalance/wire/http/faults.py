@@ -9,6 +9,7 @@ What must not: catching (``wire.py`` does), HTTP status codes (the backends' bus
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -60,6 +61,17 @@ _NOT_TLS = (
 
 #: What to look at when HTTP met something else: TLS, or SMTP.
 _LOOK = "look at its number, and at endpoint= of ses or tls= of mailtrap"
+
+#: How a client tells of a proxy's refusal: by its status.
+_PROXY_STATUS = re.compile(r"\d{3}\b")
+
+#: Statuses of a proxy below 500 that may pass (RFC 9110 section 15.5, RFC 6585).
+_PASSING = frozenset({408, 425, 429})
+
+#: Those from 500 that will not: no CONNECT, no such HTTP, a login page (RFC 6585).
+_FOR_GOOD = frozenset({501, 505, 511})
+
+_LOGIN = " (the proxy wants a user and password: put them into HTTPS_PROXY)"
 
 #: Classes that can only come from before the first byte of our request was written.
 BEFORE_COMMIT = frozenset(
@@ -116,13 +128,14 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
         )
     if "PoolTimeout" in names:
         return _crowded(exchange)
-    refused = _certificate(error) or _proxy_login(error, names)
-    if refused:
+    if "ProxyError" in names:
+        return _refused_by_proxy(error, names, exchange)
+    if refused := _certificate(error):
         return UnavailableError(
-            f"{refused} ({exchange.host})",
+            f"{refused} ({_next_stop(exchange)})",
             backend=exchange.backend,
             phase=exchange.phase,
-            code="proxy" if "ProxyError" in names else "certificate",
+            code="certificate",
         )
     return TransientError(
         _detail(error, names, exchange),
@@ -207,7 +220,11 @@ def _never_read(names: list[str], exchange: Exchange) -> bool:
 
 def _detail(error: BaseException, names: list[str], exchange: Exchange) -> str:
     sentence = next((SENTENCES[name] for name in names if name in SENTENCES), "")
-    what = (sentence or f"{names[0]} on the way to {{host}}").format(host=exchange.host)
+    where = _next_stop(exchange)
+    if "ProxyError" in names:
+        where = exchange.host
+        sentence = sentence.replace("the proxy", f"the proxy {exchange.proxy}".rstrip())
+    what = (sentence or f"{names[0]} on the way to {{host}}").format(host=where)
     quoted = "".join(c if c.isprintable() else " " for c in _root(error))[:_QUOTE]
     hint = _hint(error, names, exchange)
     return f"{what}: {quoted}{hint}" if quoted else f"{what}{hint}"
@@ -259,10 +276,31 @@ def _certificate(error: BaseException) -> str:
     return ""
 
 
-def _proxy_login(error: BaseException, names: list[str]) -> str:
-    if "ProxyError" in names and str(error).startswith("407"):
-        return "the proxy wants a user and password: put them into HTTPS_PROXY"
-    return ""
+def _refused_by_proxy(
+    error: BaseException, names: list[str], exchange: Exchange
+) -> DeliveryError:
+    """Say what a proxy answered to CONNECT; nobody else has seen anything.
+
+    A refusal for good opens the backend: the proxy would say the same to every message.
+    """
+    found = _PROXY_STATUS.match(str(error))
+    status = int(found[0]) if found else 0
+    for_good = (300 <= status < 500 and status not in _PASSING) or status in _FOR_GOOD
+    made = UnavailableError if for_good else TransientError
+    hint = _LOGIN if status == 407 else ""
+    return made(
+        _detail(error, names, exchange) + hint,
+        backend=exchange.backend,
+        phase="proxy",
+        code=str(status or ""),
+    )
+
+
+def _next_stop(exchange: Exchange) -> str:
+    """Say whose connection it is about: the host's, or a proxy's that comes before it."""
+    if exchange.proxy and exchange.phase == "proxy":
+        return f"the proxy {exchange.proxy} on the way to {exchange.host}"
+    return exchange.host
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -39,6 +39,16 @@ def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
     return Secret(f"http:{proxy}" if proxy.startswith("//") else f"http://{proxy}")
 
 
+def is_socks(proxy: str) -> bool:
+    """Report whether a proxy speaks SOCKS, of any version, which is not supported."""
+    return proxy.partition(":")[0].lower().startswith("socks")
+
+
+def shown(proxy: str) -> str:
+    """Return a proxy's host and port, without user and password, for errors."""
+    return urlsplit(proxy).netloc.rpartition("@")[2]
+
+
 def is_usable(proxy: str) -> bool:
     """Say whether this is the URL of a proxy; one with a bare ``/`` or ``@`` is none."""
     try:
@@ -46,8 +56,12 @@ def is_usable(proxy: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    known = parts.scheme in {"http", "https", "socks5", "socks5h"}
-    return known and bool(parts.hostname) and port != 0 and "@" not in parts.path
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and port != 0
+        and "@" not in parts.path
+    )
 
 
 def _bypassed(netloc: str, rule: str) -> bool:

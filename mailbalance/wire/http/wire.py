@@ -18,12 +18,15 @@ from mailbalance.wire.http import clients, faults, pooled
 from mailbalance.wire.http.direct import DirectRoads
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
 from mailbalance.wire.http.pools import CONNECTIONS, Pools
-from mailbalance.wire.http.proxies import is_usable, proxy_for
+from mailbalance.wire.http.proxies import is_socks, is_usable, proxy_for
+from mailbalance.wire.http.proxies import shown as shown_proxy
 from mailbalance.wire.tls import client_context
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+
+    from mailbalance.wire.deadline import Deadline
 
     Way: TypeAlias = Callable[[HttpRequest, Exchange], HttpResponse]
     AsyncWay: TypeAlias = Callable[[HttpRequest, Exchange], Awaitable[HttpResponse]]
@@ -41,6 +44,12 @@ ENGINE: Engine = "direct"
 _NO_PROXY = (
     "HTTPS_PROXY is no URL of a proxy: write http://user:password@host:port, and "
     "percent-encode reserved characters in user and password"
+)
+
+_SOCKS = (
+    "HTTPS_PROXY names a SOCKS proxy, which is not supported here: give the URL of an HTTP "
+    "proxy (http://host:port), add this provider's host to NO_PROXY, or give the backend a "
+    "client of your own that speaks SOCKS (http_client= and async_http_client=)"
 )
 
 
@@ -85,13 +94,13 @@ class HttpWire:
         self._ways: dict[str, Way] = {}
         self._aways: dict[str, AsyncWay] = {}
 
-    def post(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+    def post(self, request: HttpRequest, *, timeout: float | Deadline) -> HttpResponse:
         """Send a request and wait for its reply.
 
         Args:
             request: What to send; Content-Length is added.
-            timeout: Seconds for all of it. Resolving a name, and waits inside a user's
-                own client, are bounded only one by one.
+            timeout: Seconds for all of it, or the deadline of an attempt that has begun
+                before. Waits inside a user's own client are bounded one by one.
 
         Raises:
             TransientError: When the request was provably not sent in full.
@@ -103,7 +112,7 @@ class HttpWire:
         )
 
     def apost(
-        self, request: HttpRequest, *, timeout: float
+        self, request: HttpRequest, *, timeout: float | Deadline
     ) -> Coroutine[Any, Any, HttpResponse]:
         """Do as ``post`` does, without blocking the event loop.
 
@@ -115,7 +124,7 @@ class HttpWire:
             return self._uncancelled(request, exchange)
         return self._atries(request, exchange)
 
-    def get(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+    def get(self, request: HttpRequest, *, timeout: float | Deadline) -> HttpResponse:
         """Send a request that commits nothing, such as a GET, and wait for its reply.
 
         Args:
@@ -130,7 +139,7 @@ class HttpWire:
         return self._tries(request, exchange)
 
     def aget(
-        self, request: HttpRequest, *, timeout: float
+        self, request: HttpRequest, *, timeout: float | Deadline
     ) -> Coroutine[Any, Any, HttpResponse]:
         """Do as ``get`` does, without blocking; cancelled at any time, it ends."""
         exchange = Exchange(self._backend, _host(request.url), timeout, harmless=True)
@@ -237,25 +246,37 @@ class HttpWire:
         return True
 
     def _pooled(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
-        exchange.connections = self._connections
+        proxy = self._on_the_way(request, exchange)
         with self._trusted():
-            pool = self._pools.sync(self._proxy(request.url))
+            pool = self._pools.sync(proxy)
         return pooled.post(pool, request, exchange)
 
     async def _apooled(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
-        exchange.connections = self._connections
+        proxy = self._on_the_way(request, exchange)
         with self._trusted():
-            pool = await self._pools.running(self._proxy(request.url))
+            pool = await self._pools.running(proxy)
         return await pooled.apost(pool, request, exchange)
+
+    def _on_the_way(self, request: HttpRequest, exchange: Exchange) -> str | None:
+        """Return the proxy that a request goes through, and note it for errors."""
+        exchange.connections = self._connections
+        proxy = self._proxy(request.url)
+        exchange.proxy = "" if proxy is None else shown_proxy(proxy)
+        return proxy
 
     def _proxy(self, url: str) -> str | None:
         """Find the proxy once for each URL; there are very few.
 
         Raises:
-            UnavailableError: When what is configured is no URL of a proxy.
+            UnavailableError: When what is configured is no URL of a proxy, or one that
+                cannot be used.
         """
         if url not in self._proxies:
             found = proxy_for(url, self._environ)
+            if found is not None and is_socks(found):
+                raise UnavailableError(
+                    _SOCKS, backend=self._backend, phase="proxy", code="socks"
+                )
             if found is not None and not is_usable(found):
                 raise UnavailableError(_NO_PROXY, backend=self._backend, phase="proxy")
             self._proxies[url] = found
