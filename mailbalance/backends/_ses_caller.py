@@ -15,16 +15,12 @@ from mailbalance.backends import _http
 from mailbalance.backends._ses_errors import EXPIRED
 from mailbalance.errors import UnavailableError
 from mailbalance.fork_lock import ForkLock
-from mailbalance.later import Later
 from mailbalance.wire.http import HttpRequest, HttpResponse, HttpWire
+from mailbalance.wire.net.deadline import Deadline
 from mailbalance.wire.sigv4 import Keys, Signer
 
 if TYPE_CHECKING:
-    import asyncio
-
     from mailbalance.wire.aws import AwsChain
-else:
-    asyncio = Later("asyncio", globals())
 
 T = TypeVar("T")
 
@@ -92,42 +88,42 @@ class SesCaller:
         Raises:
             DeliveryError: As the wire does, or as ``call.read`` judges.
         """
-        end = time.monotonic() + timeout
-        door = self.opened or self.door()
-        keys = self._aws.given or self._aws.keys()
+        aws = self._aws
+        deadline = Deadline(timeout, commits=call.method != "GET")
+        door = self.opened or self._opened(deadline)
+        keys = aws.given or aws.at_hand() or aws.keys(timeout=deadline.opening())
         hand_over = door.wire.get if call.method == "GET" else door.wire.post
         try:
             request = self.request(door, call, keys)
-            return call.read(hand_over(request, timeout=end - time.monotonic()), keys)
+            return call.read(hand_over(request, timeout=deadline), keys)
         except UnavailableError as error:
-            self._forget(keys, error)
-            fresh = self._aws.keys()
+            self._forget(keys, error, deadline)
+            fresh = aws.keys(timeout=deadline.opening())
             if fresh == keys:
                 raise
         request = self.request(door, call, fresh)
-        return call.read(hand_over(request, timeout=end - time.monotonic()), fresh)
+        return call.read(hand_over(request, timeout=deadline), fresh)
 
     async def aask(self, call: Call[T], timeout: float) -> T:
-        """Do as ``ask`` does, without blocking the event loop."""
-        end = time.monotonic() + timeout
-        door = self.opened
-        if door is None:  # reads files, and botocore takes its time
-            door = await asyncio.to_thread(self.door)
+        """Async version of ``ask``."""
+        aws = self._aws
+        deadline = Deadline(timeout, commits=call.method != "GET")
+        door = self.opened or await self._aopened(deadline)
         hand_over = door.wire.aget if call.method == "GET" else door.wire.apost
-        keys = self._aws.given
+        keys = aws.given or aws.at_hand()
         if keys is None:
-            keys = await self._aws.akeys(timeout=end - time.monotonic())
+            keys = await aws.akeys(timeout=deadline.opening())
         try:
             request = self.request(door, call, keys)
-            reply = await hand_over(request, timeout=end - time.monotonic())
+            reply = await hand_over(request, timeout=deadline)
             return call.read(reply, keys)
         except UnavailableError as error:
-            self._forget(keys, error)
-            fresh = await self._aws.akeys(timeout=end - time.monotonic())
+            self._forget(keys, error, deadline)
+            fresh = await aws.akeys(timeout=deadline.opening())
             if fresh == keys:
                 raise
         request = self.request(door, call, fresh)
-        reply = await hand_over(request, timeout=end - time.monotonic())
+        reply = await hand_over(request, timeout=deadline)
         return call.read(reply, fresh)
 
     def request(self, door: Door, call: Call[T], keys: Keys) -> HttpRequest:
@@ -143,11 +139,24 @@ class SesCaller:
         headers = signer.sign(call.body, keys, int(time.time()))
         return HttpRequest(call.method, signer.url, headers, call.body)
 
-    def _forget(self, keys: Keys, error: UnavailableError) -> None:
-        """Make room for new keys after an error that new keys can mend, else raise it."""
+    def _forget(self, keys: Keys, error: UnavailableError, deadline: Deadline) -> None:
+        """Make room for new keys after an error that new keys can fix, else raise it."""
         if error.code not in EXPIRED:
             raise error
         self._aws.forget(keys)
+        deadline.open_again()
+
+    def _opened(self, deadline: Deadline) -> Door:
+        """Find out where requests go, which reads files, and botocore takes its time."""
+        if self._aws.answers_at_once:
+            return self.door()
+        return self._aws.within(deadline.opening(), self.door)
+
+    async def _aopened(self, deadline: Deadline) -> Door:
+        """Async version of ``_opened``."""
+        if self._aws.answers_at_once:
+            return self.door()
+        return await self._aws.awithin(deadline.opening(), self.door)
 
     def _open(self) -> Door:
         base = self._aws.endpoint()

@@ -6,7 +6,6 @@ must not: a provider's host, header, limit or reply; each provider's file has th
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from mailbalance import mime
 from mailbalance.backend import Receipt
 from mailbalance.batch import Load
 from mailbalance.errors import DeliveryError
+from mailbalance.wire.net.deadline import Deadline
 from mailbalance.wire.smtp import Mail, path
 
 if TYPE_CHECKING:
@@ -53,12 +53,17 @@ class SmtpBackend(ABC):
         """Tell where this message goes, without credentials if they are not known yet."""
 
     @abstractmethod
-    def wire(self, message: Message | None) -> SmtpWire:
-        """Give the wire for this message, or for a probe; may wait for credentials."""
+    def wire(
+        self, message: Message | None, deadline: Deadline | None = None
+    ) -> SmtpWire:
+        """Return the wire for this message, or for a probe.
 
-    async def awire(self, message: Message | None, *, timeout: float) -> SmtpWire:
-        """Do as ``wire`` does, without blocking the event loop."""
-        return self.wire(message)
+        It may wait for credentials, which belongs to opening the connection.
+        """
+
+    async def awire(self, message: Message | None, deadline: Deadline) -> SmtpWire:
+        """Async version of ``wire``."""
+        return self.wire(message, deadline)
 
     @abstractmethod
     def control_headers(self, message: Message) -> list[tuple[str, str]]:
@@ -120,32 +125,32 @@ class SmtpBackend(ABC):
         Raises:
             DeliveryError: When it was not accepted, or may not have been.
         """
-        ends = time.monotonic() + timeout
-        mail, wire = self._mail(message, envelope), self.wire(message)
-        accepted = wire.send(mail, timeout=ends - time.monotonic())
+        deadline = Deadline(timeout)
+        mail, wire = self._mail(message, envelope), self.wire(message, deadline)
+        accepted = wire.send(mail, timeout=deadline)
         return self._receipt(message, accepted)
 
     async def asend(
         self, message: Message, envelope: Envelope, *, timeout: float
     ) -> Receipt:
         """Do as ``send`` does, without blocking the event loop."""
-        ends = time.monotonic() + timeout
+        deadline = Deadline(timeout)
         mail = self._mail(message, envelope)
-        wire = await self.awire(message, timeout=timeout)
-        accepted = await wire.asend(mail, timeout=ends - time.monotonic())
+        wire = await self.awire(message, deadline)
+        accepted = await wire.asend(mail, timeout=deadline)
         return self._receipt(message, accepted)
 
     def probe(self, *, timeout: float) -> tuple[Rate, ...]:
         """Say NOOP on an open connection, or open one; see ``Probing.probe``."""
-        ends = time.monotonic() + timeout
-        self.wire(None).probe(timeout=ends - time.monotonic())
+        deadline = Deadline(timeout, commits=False)
+        self.wire(None, deadline).probe(timeout=deadline)
         return ()
 
     async def aprobe(self, *, timeout: float) -> tuple[Rate, ...]:
         """Say NOOP on an open connection, or open one; see ``Probing.aprobe``."""
-        ends = time.monotonic() + timeout
-        wire = await self.awire(None, timeout=timeout)
-        await wire.aprobe(timeout=ends - time.monotonic())
+        deadline = Deadline(timeout, commits=False)
+        wire = await self.awire(None, deadline)
+        await wire.aprobe(timeout=deadline)
         return ()
 
     def connections(self) -> tuple[int, int]:
@@ -163,21 +168,19 @@ class SmtpBackend(ABC):
 
     def send_batch(self, mails: Sequence[BatchMail], *, timeout: float) -> list[Answer]:
         """Make one attempt for each message, one after another on one connection."""
-        ends = time.monotonic() + timeout
-        wire = self.wire(mails[0][0])
-        found = wire.send_all(
-            [self._mail(*each) for each in mails], timeout=ends - time.monotonic()
-        )
+        deadline = Deadline(timeout)
+        wire = self.wire(mails[0][0], deadline)
+        found = wire.send_all([self._mail(*each) for each in mails], timeout=deadline)
         return self._answers(mails, found)
 
     async def asend_batch(
         self, mails: Sequence[BatchMail], *, timeout: float
     ) -> list[Answer]:
         """Do as ``send_batch`` does, without blocking the event loop."""
-        ends = time.monotonic() + timeout
-        wire = await self.awire(mails[0][0], timeout=timeout)
+        deadline = Deadline(timeout)
+        wire = await self.awire(mails[0][0], deadline)
         found = await wire.asend_all(
-            [self._mail(*each) for each in mails], timeout=ends - time.monotonic()
+            [self._mail(*each) for each in mails], timeout=deadline
         )
         return self._answers(mails, found)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mailbalance.config import BackendSettings
     from mailbalance.config.rates import Whole
     from mailbalance.message import Message
+    from mailbalance.wire.net.deadline import Deadline
 
 Stream = Literal["transactional", "bulk"]
 
@@ -198,7 +199,9 @@ class MailtrapSmtpBackend(SmtpBackend):
         """Give the server of the message's stream."""
         return self.wire(message).server
 
-    def wire(self, message: Message | None) -> SmtpWire:
+    def wire(
+        self, message: Message | None, deadline: Deadline | None = None
+    ) -> SmtpWire:
         """Give the wire to the message's stream; to its own, for a probe."""
         named = message.stream if message and not self._one_host else None
         return self._wires[named or self._stream]

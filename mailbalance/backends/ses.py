@@ -47,8 +47,8 @@ class SesBackend:
     """Sends through SES's API.
 
     Keys, region and endpoint not given here are found where boto3 finds them, at the
-    first send. Asking for keys can block: ``asend`` does it in a thread, and a ``send``
-    waits as long as botocore does.
+    first send. That can take long; it is done in a thread, for which a send waits no
+    longer than opening a connection may take. What comes later serves the next send.
 
     Args:
         name: Its name in the split.

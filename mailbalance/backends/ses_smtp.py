@@ -24,26 +24,22 @@ from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import (
     ConfigError,
     DeliveryError,
-    TransientError,
     UnavailableError,
 )
 from mailbalance.fork_lock import ForkLock
-from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
+from mailbalance.wire.net.deadline import OPENING, Deadline
 from mailbalance.wire.sigv4 import Keys
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterable, Mapping
     from typing import Self
 
     from mailbalance.config import BackendSettings
     from mailbalance.config.rates import Whole
     from mailbalance.message import Envelope, Message
-else:
-    asyncio = Later("asyncio", globals())
 
 LIMITS = Limits(
     size=40 * 1024 * 1024,
@@ -207,32 +203,35 @@ class SesSmtpBackend(SmtpBackend):
         """Give the region's server."""
         return self._made.server if self._made else self._server
 
-    def wire(self, message: Message | None) -> SmtpWire:
-        """Give the one wire; the first call may wait for botocore's chain.
+    def wire(
+        self, message: Message | None, deadline: Deadline | None = None
+    ) -> SmtpWire:
+        """Return the one wire; the first call may wait for botocore's chain.
 
         Raises:
             UnavailableError: When there are no keys, temporary ones only, or no region.
+            TransientError: When keys could not be had in time.
         """
-        if self._made is None:
-            server = self._with_region_and_credentials()
-            with self._lock.held():
-                if self._made is None:
-                    self._made = SmtpWire(
-                        server, backend=self.name, rules=REPLIES, reuse=self._reuse
-                    )
-        return self._made
+        if self._made is not None:
+            return self._made
+        chain, deadline = self._chain, deadline or Deadline(2 * OPENING, commits=False)
+        keys = None
+        if self._credentials is None:
+            keys = chain.keys(timeout=deadline.opening())
+        if self._wants_region:
+            chain.within(deadline.opening(), chain.region)
+        return self._make(keys)
 
-    async def awire(self, message: Message | None, *, timeout: float) -> SmtpWire:
-        """Do as ``wire`` does; what may block waits in a thread."""
-        if self._made is not None or self._knows_all:
-            return self.wire(message)
-        try:
-            async with asyncio.timeout(timeout):
-                return await asyncio.to_thread(self.wire, message)
-        except TimeoutError as error:
-            raise TransientError(
-                "no AWS credentials in time", backend=self.name, phase="credentials"
-            ) from error
+    async def awire(self, message: Message | None, deadline: Deadline) -> SmtpWire:
+        """Async version of ``wire``."""
+        if self._made is not None:
+            return self._made
+        chain, keys = self._chain, None
+        if self._credentials is None:
+            keys = await chain.akeys(timeout=deadline.opening())
+        if self._wants_region:
+            await chain.awithin(deadline.opening(), chain.region)
+        return self._make(keys)
 
     def wires(self) -> Iterable[SmtpWire]:
         """Give the wire, if there is one."""
@@ -275,20 +274,27 @@ class SesSmtpBackend(SmtpBackend):
         return tuple(_OK_ID.findall(reply)[:1])
 
     @property
-    def _knows_all(self) -> bool:
-        return self._credentials is not None and (
-            self._host is not None or self._chain.likely_region() is not None
-        )
+    def _wants_region(self) -> bool:
+        """Whether a file has to be read for the region."""
+        needed = self._host is None or self._credentials is None
+        return needed and self._chain.likely_region() is None
 
-    def _with_region_and_credentials(self) -> Server:
-        """Fill in what was not known at construction."""
-        host = self._host or _host(self._chain.region())
-        credentials = self._credentials or self._derived()
-        return replace(self._server, host=host, credentials=credentials)
+    def _make(self, keys: Keys | None) -> SmtpWire:
+        """Make the wire, with what was not known at construction."""
+        with self._lock.held():
+            if self._made is None:
+                server = replace(
+                    self._server,
+                    host=self._host or _host(self._chain.region()),
+                    credentials=self._credentials or self._derived(keys),
+                )
+                self._made = SmtpWire(
+                    server, backend=self.name, rules=REPLIES, reuse=self._reuse
+                )
+        return self._made
 
-    def _derived(self) -> Credentials:
-        keys = self._chain.keys()
-        if keys.token:
+    def _derived(self, keys: Keys | None) -> Credentials:
+        if keys is None or keys.token:
             raise UnavailableError(TEMPORARY, backend=self.name, phase="credentials")
         return Credentials(
             keys.access_key, smtp_password(keys.secret_key, self._chain.region())

@@ -1,28 +1,35 @@
 """What botocore knows about the AWS account: keys, region and endpoint.
 
-What lives here: asking botocore's own chain, once, late and under a lock. It is the only
-place that imports botocore. What must not: signing (``sigv4.py``), sending (``http``).
+What lives here: asking botocore's own chain, late, once for all who wait, and in a thread
+of our own, because parts of it (``credential_process``, a metadata or token service) keep
+to no time-out of ours. It is the only place that imports botocore. What must not: signing
+(``sigv4.py``), sending (``http``).
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import errno
+import math
 import os
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
 from mailbalance.fork_lock import IMPORTING, ForkLock
-from mailbalance.later import Later
 from mailbalance.secret import bare, hidden
 from mailbalance.wire import aws_unconfigured as unconfigured
+from mailbalance.wire.net.deadline import OPENING
+from mailbalance.wire.net.within import Asking, awithin, within
 from mailbalance.wire.sigv4 import STRANGE, Keys
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from botocore.session import Session
-else:
-    asyncio = Later("asyncio", globals())
+
+T = TypeVar("T")
 
 #: Where a region may be said in the environment, in this order. botocore reads only the
 #: first; every other AWS SDK, and Lambda, sets the second.
@@ -38,6 +45,15 @@ _PASSING = frozenset(
         "CredentialRetrievalError",
     }
 )
+
+#: Seconds for which keys must still be valid to be used while new ones are fetched, which
+#: botocore wants from 15 minutes before their end; longer than any request takes.
+_GOOD_FOR = 120
+
+#: Seconds before such a fetch is begun again, when it failed.
+_PAUSE = 5.0
+
+_THREAD = "mailbalance-keys"
 
 _NO_REGION = (
     "no AWS region: set AWS_REGION, or region= in the URL, or a region in the profile"
@@ -83,6 +99,13 @@ class AwsChain:
         self._lock = ForkLock()
         self._made: Session | None = None
         self._credentials: Any = None
+        self._latest: Keys | None = None
+        # Of its own: the other is held while botocore reads files, and an event loop may
+        # not wait for that.
+        self._beginning = ForkLock()
+        self._asking: Asking[Keys] | None = None
+        self._asked = -math.inf
+        self._asked_by = 0
         self._process = os.getpid()
 
     def likely_region(self) -> str | None:
@@ -142,15 +165,100 @@ class AwsChain:
             found: str | None = self._session().get_config_variable("ca_bundle")
         return found
 
-    def keys(self) -> Keys:
-        """Give the keys to sign with; may wait for a metadata or token service.
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether region and endpoint are known without asking botocore."""
+        return self.likely_region() is not None and self._has_nothing_to_ask()
+
+    def keys(self, *, timeout: float = OPENING) -> Keys:
+        """Return the keys to sign with.
+
+        Keys that come too late are kept for the next time.
+
+        Args:
+            timeout: Seconds to wait for a metadata or token service, or a process.
 
         Raises:
             UnavailableError: When there are none.
-            TransientError: When the service that gives them does not answer.
+            TransientError: When what gives them does not answer, or not in time.
         """
+        found = self.at_hand()
+        if found is None:
+            with self._in_time():
+                found = self._ask().answer(timeout)
+        return found
+
+    async def akeys(self, *, timeout: float = OPENING) -> Keys:
+        """Async version of ``keys``."""
+        found = self.at_hand()
+        if found is None:
+            with self._in_time():
+                found = await self._ask().aanswer(timeout)
+        return found
+
+    def at_hand(self) -> Keys | None:
+        """Return the keys, if that cannot block; otherwise ``None``.
+
+        Raises:
+            UnavailableError: When what is at hand cannot be used.
+        """
+        latest = self._latest
+        if latest is not None and latest is self._credentials and self._is_ours():
+            return latest  # of the environment
         if self.given is not None:
             return self.given
+        if (known := self._known() or self._environ_keys()) is None:
+            return None
+        needs_new = getattr(known, "refresh_needed", None)
+        if needs_new is None or not needs_new():
+            return self._checked()
+        if latest is None or needs_new(refresh_in=_GOOD_FOR):
+            return None
+        # A service that is silent now must not hold up any message.
+        if time.monotonic() - self._asked > _PAUSE:
+            with contextlib.suppress(OSError):
+                self._ask()
+        return latest
+
+    def within(self, timeout: float, question: Callable[[], T]) -> T:
+        """Return an answer that may need botocore, if it comes in time.
+
+        Raises:
+            TransientError: When it does not, or when nothing can be asked at all.
+        """
+        with self._in_time():
+            return within(timeout, question, _THREAD)
+
+    async def awithin(self, timeout: float, question: Callable[[], T]) -> T:
+        """Async version of ``within``."""
+        with self._in_time():
+            return await awithin(timeout, question, _THREAD)
+
+    def forget(self, used: Keys) -> None:
+        """Drop keys that AWS calls expired, unless others have taken their place."""
+        if self._latest is None or self._latest == used:
+            self._credentials = self._latest = None
+
+    def _ask(self) -> Asking[Keys]:
+        """Ask for keys in a thread, or join those who have asked.
+
+        Raises:
+            OSError: When no thread can be started.
+        """
+        with self._beginning.held():
+            asking, process = self._asking, os.getpid()
+            # A thread of the parent's does not go on in a child.
+            if asking is None or asking.over or self._asked_by != process:
+                asking = self._asking = Asking(self._checked, _THREAD)
+                self._asked, self._asked_by = time.monotonic(), process
+            return asking
+
+    def _checked(self) -> Keys:
+        """Return keys that can be used, from what is known or from the chain.
+
+        Raises:
+            DeliveryError: When there are none, or nobody gives any.
+        """
         with self._translated():
             known = self._known() or self._look_up()
             keys = known if isinstance(known, Keys) else _keys_of(known)
@@ -158,62 +266,36 @@ class AwsChain:
             raise self._unavailable(_NO_KEYS, "credentials")
         if not keys.can_be_sent:
             raise self._unavailable(STRANGE, "credentials")
+        self._latest = keys
         return keys
 
-    async def akeys(self, *, timeout: float) -> Keys:
-        """Do as ``keys`` does; what may block waits in a thread.
-
-        Args:
-            timeout: Seconds to wait for it.
-        """
-        if self.given is not None or self._at_hand():
-            return self.keys()
-        try:
-            async with asyncio.timeout(timeout):
-                return await asyncio.to_thread(self.keys)
-        except TimeoutError as error:
-            raise TransientError(
-                "no AWS credentials in time",
-                backend=self._backend,
-                phase="credentials",
-                code="timeout",
-            ) from error
-
-    def forget(self, used: Keys) -> None:
-        """Drop keys that AWS calls expired, unless others have taken their place."""
-        with self._lock.held():
-            if not self._at_hand() or self.keys() == used:
-                self._credentials = None
-
-    def _at_hand(self) -> bool:
-        """Say whether asking for the keys cannot block."""
-        known = self._known()
-        if known is None:
-            return False
-        needed = getattr(known, "refresh_needed", None)
-        return needed is None or not needed()
-
-    def _known(self) -> Any:
-        """Give what this process looked up.
+    def _is_ours(self) -> bool:
+        """Say whether what is known was looked up by this process, not its parent.
 
         botocore renews keys under a lock of its own, which a fork may leave locked.
         """
-        return self._credentials if self._process == os.getpid() else None
+        return self._process == os.getpid()
+
+    def _known(self) -> Any:
+        return self._credentials if self._is_ours() else None
+
+    def _environ_keys(self) -> Keys | None:
+        """Return the keys in the environment, where nothing else can say more."""
+        if not self._has_nothing_to_ask():
+            return None
+        found = unconfigured.keys(self._environ)
+        if found is not None:
+            self._credentials, self._process = found, os.getpid()
+        return found
 
     def _look_up(self) -> Any:
-        with self._lock.held():
-            known = self._known()
-            if known is None:
-                if self._has_nothing_to_ask():
-                    known = unconfigured.keys(self._environ)
-                if known is None:
-                    with IMPORTING:  # botocore makes a TLS context, too
-                        session = self._session()
-                        provider = session.get_component("credential_provider")
-                    known = provider.load_credentials()
-                self._credentials = known
-                self._process = os.getpid()
-            return known
+        """Find what gives keys; under no lock, since that may take for ever."""
+        with IMPORTING:  # botocore makes a TLS context, too
+            session = self._session()
+            provider = session.get_component("credential_provider")
+        known = provider.load_credentials()
+        self._credentials, self._process = known, os.getpid()
+        return known
 
     def _has_nothing_to_ask(self) -> bool:
         """Whether botocore need not be imported to know what it would say."""
@@ -227,6 +309,26 @@ class AwsChain:
                 if self._made is None:
                     self._made = _new_session(self._profile, self._environ)
         return self._made
+
+    @contextlib.contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Tell of an answer that did not come, or could not even be asked for."""
+        try:
+            yield
+        except DeliveryError as error:
+            # Others who waited get it too, and each send writes its attempts into its own.
+            raise copy.copy(error) from error.__cause__
+        except TimeoutError as error:
+            raise self._not_now("no AWS credentials in time", "timeout") from error
+        except OSError as error:
+            code = errno.errorcode.get(error.errno or 0, "")
+            why = f"AWS credentials could not be asked for: {error.strerror or error}"
+            raise self._not_now(why, code) from error
+
+    def _not_now(self, detail: str, code: str) -> TransientError:
+        return TransientError(
+            detail, backend=self._backend, phase="credentials", code=code
+        )
 
     def _translated(self) -> _Translated:
         return _Translated(self._backend)

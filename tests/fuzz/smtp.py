@@ -18,7 +18,6 @@ from mailbalance.errors import (
     UnavailableError,
 )
 from mailbalance.wire.smtp.commands import Features
-from mailbalance.wire.smtp.deadline import CAPS
 from mailbalance.wire.smtp.opening import mechanism, must_offer_starttls
 from mailbalance.wire.smtp.replies import (
     LINE_LIMIT,
@@ -177,7 +176,10 @@ EHLO = Target(
     ),
 )
 
-_PHASES = (*CAPS, "dot")
+_PHASES = (
+    "connect", "tls", "greeting", "ehlo", "starttls", "auth",
+    "rset", "mail", "rcpt", "data", "body", "noop", "dot",
+)  # fmt: skip
 
 
 def check_verdict(data: bytes) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from mailbalance.backends._mailtrap_smtp_replies import REPLIES as MAILTRAP
 from mailbalance.backends._ses_smtp_replies import REPLIES as SES
 from mailbalance.errors import DeliveryError, UnknownOutcomeError
+from mailbalance.wire.net.deadline import Deadline
 from mailbalance.wire.smtp.body import CHUNK, canonical, chunks, stuffed
 from mailbalance.wire.smtp.commands import Features, Mail
-from mailbalance.wire.smtp.deadline import Deadline
 from mailbalance.wire.smtp.replies import MalformedReplyError, Reply, ReplyReader
 from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Glance, Read, Write
 from mailbalance.wire.smtp.transaction import DOT, Transaction

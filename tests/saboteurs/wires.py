@@ -70,8 +70,8 @@ SABOTEURS = (
         (
             Change(
                 "wire/smtp/transaction.py",
-                "if self._deadline.before_commit <= 0:",
-                "if self._deadline.left <= 0:",
+                "if self._deadline.before_commit() <= 0:",
+                "if self._deadline.left() <= 0:",
             ),
         ),
         (TRANSACTION,),

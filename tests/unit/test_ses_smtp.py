@@ -13,6 +13,7 @@ from mailbalance.config import BackendSettings
 from mailbalance.envelope import Envelope
 from mailbalance.errors import ConfigError, UnavailableError
 from mailbalance.frozen import FrozenDict
+from mailbalance.wire.net.deadline import Deadline
 from tests.unit.smtp_mails import headers, known_replies, meaning, message, refusal
 
 #: The example key of the AWS documentation.
@@ -98,7 +99,7 @@ def test_keys_and_region_may_be_in_a_profile(how: str, tmp_path: Path) -> None:
     if how == "sync":
         server = made.wire(message()).server
     else:
-        server = asyncio.run(made.awire(message(), timeout=20)).server
+        server = asyncio.run(made.awire(message(), Deadline(20))).server
 
     assert server.host == "email-smtp.us-east-1.amazonaws.com"
     assert server.credentials is not None

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mailbalance.errors import DeliveryError
+from mailbalance.wire.net.deadline import Deadline
 from mailbalance.wire.smtp.commands import Features, Mail
-from mailbalance.wire.smtp.deadline import Deadline
 from mailbalance.wire.smtp.replies import MalformedReplyError, Reply, ReplyReader
 from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Step, Write
 from mailbalance.wire.smtp.transaction import Transaction

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -209,10 +210,27 @@ def test_keys_of_a_role_are_fetched_once(poisoned, container):
 
 def test_keys_about_to_expire_are_fetched_anew(container):
     environ, service = container
-    service.lifetime = timedelta(minutes=5)
+    service.lifetime = timedelta(minutes=1)
     role = chain(environ)
 
     assert role.keys() != role.keys()
+
+
+def test_keys_that_are_valid_still_are_used_while_their_service_is_silent(container):
+    environ, service = container
+    service.lifetime = timedelta(minutes=12)
+    role = chain(environ)
+    first = role.keys()
+
+    service.delay.clear()
+    assert role.keys(timeout=0.0) == role.keys(timeout=0.0) == first
+
+    service.delay.set()
+    for _ in range(500):  # what comes too late is kept
+        if role.keys() != first:
+            break
+        time.sleep(0.01)
+    assert role.keys() != first
 
 
 def test_forgotten_keys_are_fetched_anew(container):
@@ -273,6 +291,19 @@ def test_waiting_for_keys_ends_in_time(container):
         service.delay.set()
 
     asyncio.run(fetch())
+
+
+def test_keys_that_come_too_late_serve_the_next_send(container):
+    environ, service = container
+    service.delay.clear()
+    role = chain(environ)
+
+    with pytest.raises(TransientError, match="in time"):
+        role.keys(timeout=0.05)
+    service.delay.set()
+
+    assert role.keys().access_key == "ROLE1"
+    assert service.given == 1
 
 
 def test_a_metadata_service_that_fails_is_trouble_that_may_pass():

@@ -13,7 +13,7 @@ from mailbalance.wire.http import HttpRequest, HttpWire
 from .peer import Peer, serve
 
 #: Calls of a POST over a kept connection, for a plain reply: asyncio's own included.
-SYNC, ASYNC = 11, 45
+SYNC, ASYNC = 12, 46
 
 
 def counting(names):

@@ -246,7 +246,14 @@ def test_a_proxy_passes_requests_on_without_seeing_them(how, ours):
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(407, UnavailableError), (502, TransientError)]
+    ("status", "error"),
+    [
+        *(
+            (each, UnavailableError)
+            for each in (302, 400, 403, 404, 405, 407, 501, 511)
+        ),
+        *((each, TransientError) for each in (408, 429, 500, 502, 503, 504)),
+    ],
 )
 def test_a_proxy_that_refuses_leaves_the_message_unsent(how, ours, status, error):
     def refuse(caller):
@@ -254,9 +261,11 @@ def test_a_proxy_that_refuses_leaves_the_message_unsent(how, ours, status, error
         caller.reply(status, b"no")
 
     with Peer((refuse,)) as proxy, pytest.raises(error) as caught:
-        how("https://localhost:9/", ca=ours[0], environ=through(proxy))
+        how("https://localhost:9/", ca=ours[0], environ=through(proxy, "u:hidden@"))
 
-    assert caught.value.phase == "proxy"
+    assert (caught.value.phase, caught.value.code) == ("proxy", str(status))
+    assert f"the proxy 127.0.0.1:{proxy.port} on the way to" in caught.value.detail
+    assert "hidden" not in caught.value.detail
 
 
 def test_a_tunnel_that_breaks_in_the_handshake_leaves_the_message_unsent(how, ours):

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from mailbalance.errors import ThrottledError, TransientError, UnavailableError
-from mailbalance.wire.smtp import Reuse, SmtpWire
-from mailbalance.wire.smtp.deadline import CAPS
+from mailbalance.wire.smtp import Reuse, SmtpWire, connection
 from tests.wire.smtp_peer import FIN, RST, STALL, SmtpPeer
 from tests.wire.smtp_ways import MAIL, How
 
@@ -79,7 +78,7 @@ def test_a_resting_connection_without_a_good_answer_is_replaced(
 def test_a_silent_connection_is_replaced_while_there_is_time(
     how: How, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CAPS, "noop", 0.1)
+    monkeypatch.setattr(connection, "NOOP", 0.1)
     with SmtpPeer(NOOP=STALL) as peer:
         run(how, wire_to(peer), "send", "probe", "send")
 

@@ -13,9 +13,9 @@ from mailbalance.errors import (
     UnknownOutcomeError,
     UnsuitableError,
 )
+from mailbalance.wire.net.deadline import Deadline
 from mailbalance.wire.smtp import Mail
 from mailbalance.wire.smtp.commands import Features
-from mailbalance.wire.smtp.deadline import Deadline
 from mailbalance.wire.smtp.steps import Accepted, Glance, Write
 from mailbalance.wire.smtp.transaction import DOT, Transaction
 from tests.wire.smtp_simulation import (

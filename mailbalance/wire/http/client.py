@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,7 @@ from mailbalance.secret import hidden, shown
 from mailbalance.wire.http import errors, user_clients
 from mailbalance.wire.http.errors import broken
 from mailbalance.wire.http.exchange import Dialogue, Exchange, astraight, straight
-from mailbalance.wire.http.proxy_settings import is_usable, proxy_for
+from mailbalance.wire.http.proxy_settings import is_socks, is_usable, proxy_for
 from mailbalance.wire.http.request import host_of, outgoing, target
 from mailbalance.wire.net.connect import Origin, Proxy, aconnect, connect
 from mailbalance.wire.net.drive import adrive, drive
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mailbalance.wire.http.reply import HttpResponse
     from mailbalance.wire.http.request import HttpRequest, Outgoing
     from mailbalance.wire.net import asyncio_stream
+    from mailbalance.wire.net.deadline import Deadline
     from mailbalance.wire.net.pool import Pool
     from mailbalance.wire.net.socket_stream import SocketStream
 
@@ -30,6 +32,19 @@ if TYPE_CHECKING:
 _NO_PROXY = (
     "HTTPS_PROXY is no URL of a proxy: write http://user:password@host:port, and "
     "percent-encode reserved characters in user and password"
+)
+
+
+_NO_SOCKS = (
+    "HTTPS_PROXY names a SOCKS proxy, which needs python-socks: pip install "
+    "'mailbalance[socks]', or give the URL of an HTTP proxy (http://host:port), or add "
+    "this provider's host to NO_PROXY"
+)
+
+_OLD_SOCKS = (
+    "HTTPS_PROXY names a SOCKS proxy of a kind that is not supported: write "
+    "socks5://host:port or socks5h://host:port, or give the URL of an HTTP proxy, or add "
+    "this provider's host to NO_PROXY"
 )
 
 
@@ -78,14 +93,14 @@ class HttpWire:
         self._ways: dict[str, tuple[Route, Pool[SocketStream]]] = {}
 
     def post(
-        self, request: HttpRequest, *, timeout: float, harmless: bool = False
+        self, request: HttpRequest, *, timeout: float | Deadline, harmless: bool = False
     ) -> HttpResponse:
         """Send a request and wait for its reply.
 
         Args:
             request: What to send; Content-Length is added.
-            timeout: Seconds for all of it. Waits inside a user's own client are bounded
-                only one by one.
+            timeout: Seconds for all of it, or the deadline of an attempt that has begun
+                before. Waits inside a user's own client are bounded one by one.
             harmless: Whether it commits nothing, such as a GET: see ``get``.
 
         Raises:
@@ -122,7 +137,7 @@ class HttpWire:
             ticket.over = True
 
     def apost(
-        self, request: HttpRequest, *, timeout: float, harmless: bool = False
+        self, request: HttpRequest, *, timeout: float | Deadline, harmless: bool = False
     ) -> Coroutine[Any, Any, HttpResponse]:
         """Async version of ``post``.
 
@@ -143,7 +158,8 @@ class HttpWire:
             out = outgoing(request)
             pool = self._apools.of_loop(route) or await self._apools.anew(route)
             if not pool.take(ticket):
-                await pool.aenter(ticket, exchange.commit_by)
+                await pool.aenter(ticket, exchange.opening_ends)
+                exchange.open_again()
             stream = ticket.conn or await self._adial(ticket, route, exchange)
             response = await astraight(stream, exchange, out)
             if response is None:
@@ -161,7 +177,7 @@ class HttpWire:
         finally:
             ticket.over = True
 
-    def get(self, request: HttpRequest, *, timeout: float) -> HttpResponse:
+    def get(self, request: HttpRequest, *, timeout: float | Deadline) -> HttpResponse:
         """Send a request that commits nothing, such as a GET, and wait for its reply.
 
         Args:
@@ -175,7 +191,7 @@ class HttpWire:
         return self.post(request, timeout=timeout, harmless=True)
 
     def aget(
-        self, request: HttpRequest, *, timeout: float
+        self, request: HttpRequest, *, timeout: float | Deadline
     ) -> Coroutine[Any, Any, HttpResponse]:
         """Async version of ``get``; cancelled at any time, it ends."""
         return self.apost(request, timeout=timeout, harmless=True)
@@ -212,7 +228,8 @@ class HttpWire:
         Raises:
             CrowdedError: When none came free in time.
         """
-        self._find_way(url)[1].enter(ticket, exchange.commit_by)
+        self._find_way(url)[1].enter(ticket, exchange.opening_ends)
+        exchange.open_again()
 
     def _dial(self, ticket: Ticket, route: Route, exchange: Exchange) -> SocketStream:
         """Open a connection, and give it to the ticket.
@@ -221,7 +238,7 @@ class HttpWire:
             DeliveryError: When that failed; nothing was sent.
         """
         exchange.via = "" if route.proxy is None else route.proxy.where
-        ends = exchange.opening_ends()
+        ends = exchange.opening_ends
         try:
             ticket.conn = stream = connect(
                 route.origin, self._ca, ends, proxy=route.proxy, enter=exchange.enter
@@ -234,7 +251,7 @@ class HttpWire:
         self, ticket: Ticket, route: Route, exchange: Exchange
     ) -> asyncio_stream.AsyncioStream:
         exchange.via = "" if route.proxy is None else route.proxy.where
-        ends = exchange.opening_ends()
+        ends = exchange.opening_ends
         try:
             ticket.conn = stream = await aconnect(
                 route.origin, self._ca, ends, proxy=route.proxy, enter=exchange.enter
@@ -284,18 +301,34 @@ class HttpWire:
             UnavailableError: When the proxy or the file of trusted certificates cannot be
                 used.
         """
-        proxy = None
         found = proxy_for(url, self._environ)
-        if found is not None:
-            if not is_usable(found):
-                raise UnavailableError(_NO_PROXY, backend=self._backend, phase="proxy")
-            proxy = Proxy.of(found)
+        proxy = None if found is None else self._usable(found)
         origin = target(url)[0]
         if origin.scheme == "https":
             with self._trusted():
                 client_context(self._ca)
         route = self._routes[url] = Route(origin, proxy)
         return route
+
+    def _usable(self, url: str) -> Proxy:
+        """Return the proxy that a setting names.
+
+        Raises:
+            UnavailableError: When it names none, or one that cannot be used.
+        """
+        problem, code = "", "socks"
+        if is_socks(url):
+            if not is_usable(url):
+                problem = _OLD_SOCKS
+            elif importlib.util.find_spec("python_socks") is None:
+                problem = _NO_SOCKS
+        elif not is_usable(url):
+            problem, code = _NO_PROXY, ""
+        if problem:
+            raise UnavailableError(
+                problem, backend=self._backend, phase="proxy", code=code
+            )
+        return Proxy.of(url)
 
     @contextmanager
     def _trusted(self) -> Iterator[None]:

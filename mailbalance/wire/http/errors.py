@@ -20,7 +20,7 @@ from mailbalance.errors import (
     UnknownOutcomeError,
 )
 from mailbalance.secret import without_foreign_frames
-from mailbalance.wire.net.connect import PlaintextError, ProxyError
+from mailbalance.wire.net.connect import PROXY_LOGIN, PlaintextError, ProxyError
 from mailbalance.wire.net.pool import CrowdedError
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ _NOT_TLS = (
 
 #: What to look at when HTTP met something else: TLS, or SMTP.
 _LOOK = "look at its number, and at endpoint= of ses or tls= of mailtrap"
+
+#: Statuses of a proxy below 500 that may pass (RFC 9110 section 15.5, RFC 6585).
+_PASSING = frozenset({408, 425, 429})
+
+#: Those from 500 that will not: no CONNECT, no such HTTP, a login page (RFC 6585).
+_FOR_GOOD = frozenset({501, 505, 511})
 
 #: Classes that can only come from before the first byte of our request was written.
 BEFORE_COMMIT = frozenset(
@@ -275,13 +281,24 @@ def _refusal(
                 f"{exchange.host}: {found}", code="plaintext", **facts
             )
         if isinstance(found, ProxyError):
-            lasting = found.code in {"403", "407", "socks"}
-            kind = UnavailableError if lasting else TransientError
-            return kind(f"{found} ({exchange.host})", code=found.code, **facts)
-    if "ProxyError" in names and str(error).startswith("407"):
-        what = "the proxy wants a user and password: put them into HTTPS_PROXY"
-        return UnavailableError(f"{what} ({exchange.host})", code="407", **facts)
+            kind = _kind(found.code)
+            return kind(f"{_whom(exchange)} {found}", code=found.code, **facts)
+    if "ProxyError" in names:  # a user's own client says it with the status first
+        status = str(error).partition(" ")[0]
+        status = status if status.isdecimal() else ""
+        hint = f": {PROXY_LOGIN}" if status == "407" else ""
+        what = _detail(error, names, exchange) + hint
+        return _kind(status)(what, code=status, **{**facts, "phase": "proxy"})
     return None
+
+
+def _kind(status: str) -> type[DeliveryError]:
+    """Return what a proxy's refusal is: for good, it would refuse every message."""
+    if status == "socks":
+        return TransientError
+    code = int(status or 0)
+    for_good = (300 <= code < 500 and code not in _PASSING) or code in _FOR_GOOD
+    return UnavailableError if for_good else TransientError
 
 
 def _whom(exchange: Exchange) -> str:

@@ -13,7 +13,6 @@ says was written and read; driven from the beginning, it comes to the same.
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import TransientError
@@ -21,7 +20,7 @@ from mailbalance.secret import bare
 from mailbalance.wire.http import errors
 from mailbalance.wire.http.errors import BrokenError, broken
 from mailbalance.wire.http.reply import ReplyReader, plain
-from mailbalance.wire.net.deadline import COMMIT_RESERVE, Deadline
+from mailbalance.wire.net.deadline import EARLY_REPLY, Deadline
 from mailbalance.wire.net.drive import Commit, Read, Write
 from mailbalance.wire.net.socket_stream import FULL
 
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from mailbalance.wire.net.asyncio_stream import AsyncioStream
     from mailbalance.wire.net.drive import Pieces, Step, Steps
     from mailbalance.wire.net.socket_stream import SocketStream
-
-#: Longest wait for a reply that a server may have sent before it cut us off.
-EARLY_REPLY = 1.0
 
 #: How a server ends a connection that idled for too long (RFC 9110 section 15.5.9).
 _IDLED = 408
@@ -53,6 +49,13 @@ _HEAD = b"HTTP/1."
 
 class Exchange(Deadline):
     """The record of one request on its way, and its deadline.
+
+    Args:
+        backend: The name that errors carry.
+        host: Where the request goes.
+        timeout: Seconds for all of it, or the deadline of an attempt that has begun.
+        clock: Monotonic seconds; that of the process when ``None``.
+        harmless: Whether it sends no mail.
 
     Attributes:
         backend: The name that errors carry.
@@ -104,16 +107,17 @@ class Exchange(Deadline):
         self,
         backend: str,
         host: str,
-        timeout: float,
+        timeout: float | Deadline,
         clock: Callable[[], float] | None = None,
         *,
         harmless: bool = False,
     ) -> None:
-        # As ``Deadline`` does, without a call: each message makes one.
-        self._clock = clock = clock or time.monotonic
-        self.ends = self.commit_by = clock() + timeout
-        if not harmless:
-            self.commit_by -= min(COMMIT_RESERVE, timeout / 3)
+        if isinstance(timeout, Deadline):
+            self.clock, self.ends = timeout.clock, timeout.ends
+            self.commit_by, self.opening_ends = timeout.commit_by, timeout.opening_ends
+            self.patience = timeout.patience
+        else:
+            super().__init__(timeout, commits=not harmless, clock=clock)
         self.backend = backend
         self.host = host
         self.phase = "connect"
@@ -134,6 +138,7 @@ class Exchange(Deadline):
         self.committed = self.stale = False
         self.reused = True
         self.received = self.written = self.seen = self.fault = None
+        self.open_again()
 
     def enter(self, phase: str) -> None:
         """Take note of a step on the way of the request, or on that of its connection."""
@@ -163,7 +168,7 @@ class Exchange(Deadline):
         """
         if self.abandoned:
             raise self._stopped("cancelled before the request was sent", "cancelled")
-        if self._clock() >= (self.ends if self.committed else self.commit_by):
+        if self.clock() >= (self.ends if self.committed else self.commit_by):
             raise self._stopped("not enough time left to commit safely", "deadline")
         self.phase = "request"
         self.committed = True
@@ -294,8 +299,7 @@ class Dialogue:
         before, last = self._outgoing
         exchange = self._exchange
         if before:
-            rest, stall = list(before), exchange.stall()
-            step = Write((rest, exchange.commit_by, stall))
+            step = Write((list(before), exchange.commit_by, exchange.wait()))
             try:
                 while (said := (yield step)) is not None:
                     yield from self._interrupted(said)
@@ -391,7 +395,7 @@ class Dialogue:
         """Return until when to wait for what a server may say before it cuts us off."""
         exchange = self._exchange
         ends = exchange.ends if exchange.committed else exchange.commit_by
-        return min(ends, exchange.now() + EARLY_REPLY)
+        return min(ends, exchange.clock() + EARLY_REPLY)
 
 
 def _is_interim(said: bytes) -> bool:

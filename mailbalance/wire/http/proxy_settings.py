@@ -35,6 +35,11 @@ def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
     return Secret(f"http:{proxy}" if proxy.startswith("//") else f"http://{proxy}")
 
 
+def is_socks(proxy: str) -> bool:
+    """Report whether a proxy speaks SOCKS, of any version."""
+    return proxy.partition(":")[0].lower().startswith("socks")
+
+
 def is_usable(proxy: str) -> bool:
     """Report whether this is the URL of a proxy; one with a bare ``/`` or ``@`` is none."""
     try:

@@ -195,11 +195,38 @@ def _call(request: HttpRequest, exchange: Exchange, trace: Any) -> dict[str, Any
         "url": request.url,
         "content": request.content,
         "headers": framed(request),
-        "timeout": max(exchange.commit_by - exchange.now(), 0.0),
         "follow_redirects": False,
         "auth": None,
-        "extensions": {"trace": trace},
+        "extensions": {"trace": trace, "timeout": _Timeouts(exchange)},
     }
+
+
+#: What a client calls the waits that belong to opening a connection.
+_OPENING = frozenset({"connect", "pool"})
+
+
+class _Timeouts(dict[str, float]):
+    """Time-outs as httpx and httpcore pass them on, each as it is when it is asked for.
+
+    Given as plain numbers, what a proxy or a slow name took would be forgotten, and a wait
+    for the reply would end as early as one before the commit point.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        super().__init__(
+            {name: self[name] for name in ("connect", "read", "write", "pool")}
+        )
+
+    def __getitem__(self, name: str) -> float:
+        exchange = self._exchange
+        if name in _OPENING or exchange.phase == "proxy":
+            return exchange.opening()
+        return exchange.left() if exchange.committed else exchange.before_commit()
+
+    def get(self, name: str, default: object = None) -> float:
+        """Answer as ``[name]`` does; there is no other name."""
+        return self[name]
 
 
 def tracing(exchange: Exchange) -> Callable[[str, Mapping[str, Any]], None]:

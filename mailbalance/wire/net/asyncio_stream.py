@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import select
 import socket
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
+from mailbalance.wire.net.polling import IN, new_poll
 from mailbalance.wire.net.socket_stream import LINGER_NONE, RECEIVE
 from mailbalance.wire.net.tls import Tls
 
@@ -145,8 +145,8 @@ class AsyncioStream(asyncio.BufferedProtocol):
         self._alarm = Alarm(self._loop, self._tell)
         # Loops have clocks of their own; some look at them once in a round only.
         self._skew = self._loop.time() - time.monotonic()
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
+        self._poll = new_poll()
+        self._poll.register(sock, IN)
         self.look = self._poll.poll
 
     @classmethod

@@ -11,28 +11,26 @@ so, then asked by CONNECT (RFC 9110 section 9.3.6) or by SOCKS, which python-soc
 from __future__ import annotations
 
 import base64
-import contextlib
 import errno
-import importlib.util
 import ipaddress
 import math
 import os
-import queue
 import re
-import select
 import socket
-import threading
 import time
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
 from mailbalance.secret import Secret
 from mailbalance.wire.net.drive import Commit, Read, adrive, drive
+from mailbalance.wire.net.polling import OUT, new_poll
 from mailbalance.wire.net.socket_stream import SocketStream
 from mailbalance.wire.net.tls import client_context
+from mailbalance.wire.net.within import awithin, within
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,6 +45,11 @@ else:
 #: Seconds before the next address is tried beside the last (RFC 8305 section 5).
 STAGGER = 0.25
 
+_RESOLVER = "mailbalance-resolver"
+
+#: What to do when a proxy answers 407.
+PROXY_LOGIN = "the proxy wants a user and password: put them into HTTPS_PROXY"
+
 #: Bytes of a proxy's reply to CONNECT.
 _PROXY_REPLY = 64 * 1024
 
@@ -54,8 +57,6 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: ([^\r\n]*))?\r?\n")
 
 #: Family, kind, protocol, name and address, as ``getaddrinfo`` gives them.
 Entry: TypeAlias = tuple[Any, Any, int, str, Any]
-
-T = TypeVar("T")
 
 
 class Origin(NamedTuple):
@@ -67,7 +68,7 @@ class Origin(NamedTuple):
 
 
 class ProxyError(OSError):
-    """A proxy does not let us through.
+    """A proxy does not let us through; the text begins with its verb.
 
     Attributes:
         code: The status of its reply, ``socks``, or ``""``.
@@ -233,56 +234,42 @@ def connecting(origin: Origin, proxy: Proxy, ends: float) -> Steps:
         while b"\r\n\r\n" not in said:
             more = yield Read((ends, False))
             if not more:
-                raise ProxyError(f"the proxy {proxy.where} closed the connection")
+                raise ProxyError("closed the connection")
             said += more
             if len(said) > _PROXY_REPLY or not b"HTTP/1.".startswith(said[:7]):
-                raise _no_http(proxy)
+                raise _no_http()
         head, _, said = said.partition(b"\r\n\r\n")
-        status, reason = _status(proxy, head)
+        status, reason = _status(head)
     if not status.startswith(b"2"):
-        raise _refused(proxy, status.decode(), reason)
+        raise _refused(status.decode(), reason)
     if said:  # a server speaks only after us (RFC 9110 section 9.3.6)
-        raise ProxyError(f"the proxy {proxy.where} spoke before it was asked")
+        raise ProxyError("spoke before it was asked")
     yield True
 
 
-def _status(proxy: Proxy, head: bytes) -> tuple[bytes, bytes]:
+def _status(head: bytes) -> tuple[bytes, bytes]:
     """Return the status of a proxy's reply, and the reason beside it."""
     found = _STATUS.match(head + b"\r\n")
     if found is None:
-        raise _no_http(proxy)
+        raise _no_http()
     return found[1], found[2] or b""
 
 
-def _no_http(proxy: Proxy) -> ProxyError:
-    return ProxyError(f"the proxy {proxy.where} does not speak HTTP")
+def _no_http() -> ProxyError:
+    return ProxyError("does not speak HTTP")
 
 
-def _refused(proxy: Proxy, status: str, reason: bytes) -> ProxyError:
+def _refused(status: str, reason: bytes) -> ProxyError:
     said = "".join(c for c in reason.decode("latin-1") if c.isprintable())[:100]
     if status == "407":
-        said = "it wants a user and password: put them into HTTPS_PROXY"
-    return ProxyError(f"the proxy {proxy.where} refuses with {status}: {said}", status)
-
-
-def must_know_socks() -> None:
-    """Make sure that the library that speaks SOCKS is there.
-
-    Raises:
-        ProxyError: When it is not.
-    """
-    if importlib.util.find_spec("python_socks") is None:
-        raise ProxyError(
-            "HTTPS_PROXY is a SOCKS proxy, which needs the extra socks: "
-            "pip install mailbalance[socks]",
-            "socks",
-        )
+        said = PROXY_LOGIN
+    return ProxyError(f"refuses with {status}: {said}", status)
 
 
 def _through_socks(origin: Origin, proxy: Proxy, ends: float) -> socket.socket:
     """Have python-socks connect; each of its waits has a limit, but not all together."""
-    must_know_socks()
-    from python_socks.sync import Proxy as Socks
+    with IMPORTING:
+        from python_socks.sync import Proxy as Socks
 
     def ask() -> socket.socket:
         socks = Socks(**_socks(proxy))
@@ -290,15 +277,15 @@ def _through_socks(origin: Origin, proxy: Proxy, ends: float) -> socket.socket:
         try:
             found: socket.socket = socks.connect(*origin[1:], timeout=left)
         except Exception as error:  # noqa: BLE001 - it has several families
-            raise _socks_error(proxy, error) from None
+            raise _socks_error(error) from None
         return found
 
-    return within(ends, ask, "mailbalance-proxy", late=lambda sock: sock.close())
+    return within(ends - time.monotonic(), ask, "mailbalance-proxy")
 
 
 async def _athrough_socks(origin: Origin, proxy: Proxy, ends: float) -> socket.socket:
-    must_know_socks()
-    from python_socks.async_.asyncio import Proxy as Socks
+    with IMPORTING:
+        from python_socks.async_.asyncio import Proxy as Socks
 
     left = ends - time.monotonic()
     try:
@@ -308,12 +295,13 @@ async def _athrough_socks(origin: Origin, proxy: Proxy, ends: float) -> socket.s
     except TimeoutError:
         raise
     except Exception as error:  # noqa: BLE001 - it has several families
-        raise _socks_error(proxy, error) from None
+        raise _socks_error(error) from None
     return found
 
 
 def _socks(proxy: Proxy) -> dict[str, Any]:
-    from python_socks import ProxyType
+    with IMPORTING:
+        from python_socks import ProxyType
 
     return {
         "proxy_type": ProxyType.SOCKS5,
@@ -326,60 +314,13 @@ def _socks(proxy: Proxy) -> dict[str, Any]:
     }
 
 
-def _socks_error(proxy: Proxy, error: Exception) -> OSError:
+def _socks_error(error: Exception) -> OSError:
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-        return TimeoutError(f"no tunnel through the proxy {proxy.where} in time")
+        return TimeoutError("no tunnel in time")
     if isinstance(error, OSError):
         return error
     said = "".join(c if c.isprintable() else " " for c in str(error))[:100]
-    return ProxyError(f"the proxy {proxy.where} refuses: {said}", "socks")
-
-
-def within(
-    ends: float,
-    act: Callable[[], T],
-    name: str,
-    late: Callable[[T], object] | None = None,
-) -> T:
-    """Return what ``act`` does, which has no limit of its own, or leave it behind.
-
-    In a daemon thread of our own: nothing waits for it at the end of the program.
-
-    Args:
-        ends: Until when.
-        act: What to do.
-        name: The thread's name.
-        late: Called with a result that came too late.
-
-    Raises:
-        TimeoutError: When that took too long.
-        OSError: When no thread can be started.
-    """
-    answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
-    gone = threading.Event()
-
-    def work() -> None:
-        try:
-            found = act()
-        except Exception as error:  # noqa: BLE001 - raised where it is waited for
-            answers.put((None, error))
-            return
-        if gone.is_set() and late is not None:
-            late(found)
-        answers.put((found, None))
-
-    try:
-        threading.Thread(target=work, name=name, daemon=True).start()
-    except RuntimeError as error:  # the system has no more of them
-        raise OSError(errno.EAGAIN, str(error)) from error
-    try:
-        result, failure = answers.get(timeout=max(0.0, ends - time.monotonic()))
-    except queue.Empty:
-        gone.set()
-        raise TimeoutError(f"{name.partition('-')[2]} took too long") from None
-    if failure is not None:
-        raise failure
-    return result  # type: ignore[return-value] # there is one without an error
+    return ProxyError(f"refuses: {said}", "socks")
 
 
 def reach(host: str, port: int, ends: float) -> socket.socket:
@@ -414,10 +355,7 @@ def reach(host: str, port: int, ends: float) -> socket.socket:
 async def areach(host: str, port: int, ends: float) -> socket.socket:
     """Async version of ``reach``."""
     async with asyncio.timeout(ends - time.monotonic()):
-        if is_address(host):
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        else:
-            found = await _alook_up(host, port)
+        found = await _alook_up(host, port, ends)
         if len(found) == 1:
             return await _connect(found[0])
         return await _race(interleaved(found))
@@ -447,7 +385,7 @@ class _Race:
     def __init__(self) -> None:
         self.failure: OSError | None = None
         self.running: dict[int, socket.socket] = {}
-        self._poll = select.poll()
+        self._poll = new_poll()
 
     def start(self, entry: Entry) -> None:
         family, kind, protocol, _, address = entry
@@ -457,7 +395,7 @@ class _Race:
             self.failure = error
             return
         self.running[sock.fileno()] = sock
-        self._poll.register(sock, select.POLLOUT)
+        self._poll.register(sock, OUT)
         sock.setblocking(False)
         # An address that fails at once, or is there at once, is told by the next wait.
         code = sock.connect_ex(address)
@@ -530,45 +468,18 @@ def _drop(task: asyncio.Task[socket.socket]) -> None:
 
 
 def _look_up(host: str, port: int, ends: float) -> list[Entry]:
-    """Ask the resolver, in a thread that is left behind when it takes too long."""
+    """Ask the resolver, which has no time-out of its own."""
     if is_address(host):
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return within(
-        ends,
-        lambda: list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)),
-        "mailbalance-resolver",
-    )
+        return _found(host, port)
+    return within(ends - time.monotonic(), lambda: _found(host, port), _RESOLVER)
 
 
-async def _alook_up(host: str, port: int) -> list[Entry]:
-    """Async version of ``_look_up``, within the caller's limit.
+async def _alook_up(host: str, port: int, ends: float) -> list[Entry]:
+    """Async version of ``_look_up``."""
+    if is_address(host):
+        return _found(host, port)
+    return await awithin(ends - time.monotonic(), lambda: _found(host, port), _RESOLVER)
 
-    Not by the loop's own threads: ``asyncio.run`` waits for those to end, however long a
-    resolver takes, and a loop has few of them.
-    """
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[Entry]] = loop.create_future()
 
-    def tell(entries: list[Entry], error: Exception | None) -> None:
-        if found.done():
-            return
-        if error is None:
-            found.set_result(entries)
-        else:
-            found.set_exception(error)
-
-    def work() -> None:
-        entries: list[Entry] = []
-        failure = None
-        try:
-            entries = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, ValueError) as error:
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, entries, failure)
-
-    try:
-        threading.Thread(target=work, name="mailbalance-resolver", daemon=True).start()
-    except RuntimeError as error:
-        raise OSError(errno.EAGAIN, str(error)) from error
-    return await found
+def _found(host: str, port: int) -> list[Entry]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -1,7 +1,8 @@
-"""When an attempt ends, and how much of it each part may use: absolute times, no seconds.
+"""How long an attempt may take, and each of its parts: arithmetic, and nothing that waits.
 
-A wait that takes seconds starts its limit anew each time it is begun again, and many short
-waits then add up to more than the whole. So every wait below is given the time it ends at.
+An attempt must never eat the whole send: whatever comes before the commit point ends early
+enough for a second attempt, on another backend, to open a connection and wait for a reply.
+The attempt knows only its own time-out, so all shares follow from that one figure.
 """
 
 from __future__ import annotations
@@ -12,27 +13,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds that must be left to wait for the reply when the last byte is handed over;
-#: with less, a slow answer would become an unknown outcome for no good reason.
-COMMIT_RESERVE = 10.0
-
-#: Seconds that opening a connection may take altogether: its name, TCP, TLS, a proxy.
+#: Most seconds that all of opening may take: keys, name, connection, TLS, proxy, login.
+#: RFC 5321 section 4.5.3.2 asks for minutes, which suits a queue that tries for days, not
+#: a caller who has a second provider and half a minute.
 OPENING = 10.0
 
-#: Seconds that a peer which takes bytes may always rest before it takes the next one.
-SHORTEST_STALL = 1.0
+#: Seconds that must be left to wait for the reply when the last byte is handed over; with
+#: less, a slow reply would become an unknown outcome for no good reason.
+RESERVE = 10.0
+
+#: Least seconds of one wait on an open connection, however short the time-out is.
+PATIENCE = 1.0
+
+#: Longest wait for a reply that a server may have sent before it cut us off (Postfix
+#: likewise reads once more before it judges).
+EARLY_REPLY = 1.0
 
 
 class Deadline:
-    """The end of one attempt.
+    """The end of one attempt, and of its parts.
+
+    Args:
+        timeout: Seconds for the whole attempt.
+        commits: Whether mail is handed over at its end; if not, nothing is kept back for
+            a reply.
+        clock: Monotonic seconds; that of the process when ``None``.
 
     Attributes:
-        ends: When it is over.
-        commit_by: Until when the commit point may be passed: ``ends`` less the reserve,
-            which is at most a third of the time. Without a commit, the same as ``ends``.
+        clock: The same.
+        ends: When the attempt ends, by the clock.
+        commit_by: Until when the commit point may be passed: a reserve for the reply
+            before that. Without a commit, it is the end.
+        opening_ends: When opening ends: half of the time before the commit point is left
+            to another attempt.
+        patience: Most seconds of one wait without progress on an open connection.
     """
 
-    __slots__ = ("_clock", "commit_by", "ends")
+    __slots__ = ("clock", "commit_by", "ends", "opening_ends", "patience")
 
     def __init__(
         self,
@@ -41,29 +58,55 @@ class Deadline:
         commits: bool = True,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self._clock = clock = clock or time.monotonic
-        self.ends = clock() + timeout
-        reserve = min(COMMIT_RESERVE, timeout / 3) if commits else 0.0
+        self.clock = clock or time.monotonic
+        began = self.clock()
+        self.ends = began + timeout
+        reserve = min(RESERVE, timeout / 3) if commits else 0.0
         self.commit_by = self.ends - reserve
+        opening = min(OPENING, (timeout - reserve) / 2)
+        self.opening_ends = began + opening
+        self.patience = max(PATIENCE, opening)
 
-    def opening_ends(self) -> float:
-        """Return when a connection that is begun now must be open.
+    def opening(self) -> float:
+        """Return the seconds left for opening; never negative."""
+        left = self.opening_ends - self.clock()
+        return left if left > 0.0 else 0.0
 
-        Half of what is left before the commit point is kept: for the request itself, or
-        for another attempt, which a host that never answers must not use up as well.
+    def before_commit(self) -> float:
+        """Return the seconds left before the commit point; never negative."""
+        left = self.commit_by - self.clock()
+        return left if left > 0.0 else 0.0
+
+    def wait(self) -> float:
+        """Return the seconds that one wait before the commit point may take.
+
+        It is for waits on an open connection, each of them ended by some progress.
         """
-        now = self._clock()
-        return now + min(OPENING, (self.commit_by - now) / 2)
+        return self.share_of(self.commit_by - self.clock())
 
-    def stall(self) -> float:
-        """Return the seconds that one write may wait without any progress."""
-        left = self.commit_by - self._clock()
-        return max(SHORTEST_STALL, min(OPENING, left / 2))
+    def share_of(self, left: float) -> float:
+        """Return what one wait may take of the seconds left before the commit point.
 
-    def now(self) -> float:
-        """Return the time, by the clock that the rest is in."""
-        return self._clock()
+        Half is kept, so that the next backend has time whatever went before.
+        """
+        if left > 2 * PATIENCE:
+            left /= 2
+            return left if left < self.patience else self.patience
+        if left > PATIENCE:
+            return PATIENCE
+        return left if left > 0.0 else 0.0
 
     def left(self) -> float:
-        """Return the seconds until its end; negative after it."""
-        return self.ends - self._clock()
+        """Return the seconds until the attempt's end; never negative."""
+        left = self.ends - self.clock()
+        return left if left > 0.0 else 0.0
+
+    def open_again(self) -> None:
+        """Begin opening again, with half of what is left before the commit point.
+
+        For a connection that is opened late: after a wait for the right to open one, or
+        in place of one that turned out to be dead.
+        """
+        now = self.clock()
+        half = (self.commit_by - now) / 2
+        self.opening_ends = now + min(OPENING, half)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import select
 import socket
 import ssl
 import struct
 import time
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.wire.net.polling import IN, OUT, new_poll
 from mailbalance.wire.net.tls import TlsOverTls
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ LINGER_NONE = struct.pack("ii", 1, 0)
 #: What a socket says that can take nothing now, or has nothing to give.
 FULL = (BlockingIOError, ssl.SSLWantWriteError)
 _AGAIN = (BlockingIOError, ssl.SSLWantReadError)
-_IN, _OUT = select.POLLIN, select.POLLOUT
 
 
 class SocketStream:
@@ -59,8 +58,8 @@ class SocketStream:
         self.news = False
         self.socket: Any = sock
         self._secured = False
-        self._poll = select.poll()
-        self._poll.register(sock, _IN)
+        self._poll = new_poll()
+        self._poll.register(sock, IN)
         self.look = self._poll.poll
 
     def write(
@@ -78,7 +77,7 @@ class SocketStream:
         """
         while rest:
             if not self._send(rest):
-                self._wait(min(ends, time.monotonic() + stall), _IN | _OUT)
+                self._wait(min(ends, time.monotonic() + stall), IN | OUT)
                 if (said := self._glance()) is not None:
                     return said
         return self._glance()
@@ -93,7 +92,7 @@ class SocketStream:
         rest = [memoryview(b"".join(pieces))]
         while rest:
             if not self._send(rest):
-                self._wait(ends, _OUT)
+                self._wait(ends, OUT)
 
     def read(self, ends: float) -> bytes:
         """Wait for some bytes; return ``b""`` when the server closed.
@@ -104,7 +103,8 @@ class SocketStream:
         while True:
             if not (self._secured and self.socket.pending()):
                 wait = math.ceil((ends - time.monotonic()) * 1000)
-                if not self.look(wait if wait > 0 else 0):
+                # A signal handler may hold up the first look until the time is over.
+                if not (self.look(wait if wait > 0 else 0) or self.look(0)):
                     raise TimeoutError("the deadline has passed")
             try:
                 data: bytes = self.socket.recv(RECEIVE)
@@ -128,7 +128,7 @@ class SocketStream:
             OSError: When that failed, or took too long.
         """
         self._poll.unregister(self.socket)
-        sock = (
+        sock: Any = (
             TlsOverTls(self.socket, context, host)
             if self._secured
             else context.wrap_socket(
@@ -136,7 +136,7 @@ class SocketStream:
             )
         )
         self.socket, self._secured = sock, True
-        self._poll.register(sock, _IN)
+        self._poll.register(sock, IN)
         while wanted := _wanted(sock):
             self._wait(ends, wanted)
 
@@ -185,7 +185,7 @@ class SocketStream:
             if not self.look(wait):
                 raise TimeoutError("the deadline has passed")
         finally:
-            self._poll.modify(self.socket, _IN)
+            self._poll.modify(self.socket, IN)
 
 
 def _wanted(sock: Any) -> int:
@@ -193,7 +193,7 @@ def _wanted(sock: Any) -> int:
     try:
         sock.do_handshake()
     except ssl.SSLWantReadError:
-        return _IN
+        return IN
     except ssl.SSLWantWriteError:
-        return _OUT
+        return OUT
     return 0

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import select
 import socket
 import ssl
 import struct
 import time
 from typing import TYPE_CHECKING
 
+from mailbalance.wire.net.polling import IN, OUT, new_poll
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
 from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Write
 
@@ -29,8 +29,6 @@ _RECEIVE = 4096
 
 #: close() with this linger discards what the kernel still holds and resets the connection.
 LINGER_NONE = struct.pack("ii", 1, 0)
-
-_IN, _OUT = select.POLLIN, select.POLLOUT
 
 
 class SocketLine:
@@ -48,8 +46,8 @@ class SocketLine:
             sock.close()
             raise
         self.socket = sock
-        self._poll = select.poll()
-        self._poll.register(sock, _IN)
+        self._poll = new_poll()
+        self._poll.register(sock, IN)
         self._tls: ssl.SSLSocket | None = None
         self._reader = ReplyReader()
 
@@ -75,6 +73,9 @@ class SocketLine:
     def ask(self, data: bytes | memoryview, limit: float) -> Reply:
         """Hand all bytes to the kernel, and wait for the next reply.
 
+        With no time left it takes a reply that is there: a process that was suspended
+        past its deadline finds the one that came meanwhile.
+
         Raises:
             BrokenError: When either failed, or both took too long.
         """
@@ -83,7 +84,11 @@ class SocketLine:
             if data:
                 self._write(data, ends)
             while (reply := self._reader.next()) is None:
-                self._wait(ends, _IN)
+                try:
+                    self._wait(ends, IN)
+                except TimeoutError:
+                    if not self._polled(0):
+                        raise
                 self._receive()
         except (OSError, MalformedReplyError) as error:
             broken = _told(error)
@@ -164,22 +169,22 @@ class SocketLine:
             try:
                 data = memoryview(data)[self.socket.send(data) :]
             except (BlockingIOError, ssl.SSLWantWriteError):
-                self._wait(ends, _OUT)
+                self._wait(ends, OUT)
             except ssl.SSLWantReadError:
-                self._wait(ends, _IN)
+                self._wait(ends, IN)
 
     def _wait(self, ends: float, event: int) -> None:
         left = ends - time.monotonic()
         if left <= 0 or not self._polled(math.ceil(left * 1000), event):
             raise TimeoutError
 
-    def _polled(self, milliseconds: int, event: int = _IN) -> bool:
-        if event == _OUT:
-            self._poll.modify(self.socket, _OUT)
+    def _polled(self, milliseconds: int, event: int = IN) -> bool:
+        if event == OUT:
+            self._poll.modify(self.socket, OUT)
             try:
                 return bool(self._poll.poll(milliseconds))
             finally:
-                self._poll.modify(self.socket, _IN)
+                self._poll.modify(self.socket, IN)
         if self._tls is not None and self._tls.pending():
             return True
         return bool(self._poll.poll(milliseconds))

@@ -6,14 +6,12 @@ anything about a message.
 
 from __future__ import annotations
 
-import queue
 import smtplib
-import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.secret import frameless
+from mailbalance.wire.net.connect import reach
 from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.blocking import SocketLine
 from mailbalance.wire.smtp.commands import Features
@@ -25,15 +23,13 @@ from mailbalance.wire.smtp.opening import (
     mechanism,
     must_be_loopback,
     must_offer_starttls,
-    share,
 )
 from mailbalance.wire.smtp.replies import Reply
-from mailbalance.wire.smtp.server import is_literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbalance.wire.smtp.deadline import Deadline
+    from mailbalance.wire.net.deadline import Deadline
     from mailbalance.wire.smtp.server import Credentials, Server
     from mailbalance.wire.smtp.verdict import Rule
 
@@ -75,7 +71,9 @@ class _Opening:
         self._line: SocketLine | None = None
 
     def run(self) -> Connection[SocketLine]:
-        sock = _connect(self._server, self.limit())
+        sock = reach(
+            self._server.host, self._server.port, time.monotonic() + self.limit()
+        )
         line = self._line = SocketLine(sock)
         if self._server.security == "off":
             must_be_loopback(sock)
@@ -91,8 +89,8 @@ class _Opening:
         return Connection(line, Features.of(smtp.esmtp_features), time.monotonic())
 
     def limit(self) -> float:
-        """Give the seconds that one wait in the present phase may take."""
-        return self._deadline.limit(self.phase)
+        """Return the seconds that are left: all phases of opening share them."""
+        return self._deadline.opening()
 
     def abort(self) -> None:
         if self._line is not None:
@@ -151,48 +149,3 @@ class _Smtp(smtplib.SMTP):
         self.helo_resp = self.ehlo_resp = None
         self.esmtp_features = {}
         self.does_esmtp = False
-
-
-def _connect(server: Server, limit: float) -> socket.socket:
-    ends = time.monotonic() + limit
-    found = _resolve(server, limit)
-    failure: OSError | None = None
-    for tried, (family, kind, protocol, _, address) in enumerate(found):
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(share(ends - time.monotonic(), len(found) - tried))
-            sock.connect(address)
-        except OSError as error:
-            failure = error
-            sock.close()
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise failure or TimeoutError
-
-
-def _resolve(server: Server, limit: float) -> list[Any]:
-    """Ask the resolver, in a thread that is left behind when it takes too long."""
-    if is_literal(server.host):
-        return socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
-    answers: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            found = socket.getaddrinfo(
-                server.host, server.port, type=socket.SOCK_STREAM
-            )
-            answers.put(list(found))
-        except (OSError, ValueError) as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, name="mailbalance-resolver", daemon=True).start()
-    try:
-        answer = answers.get(timeout=limit)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer

@@ -17,15 +17,15 @@ from mailbalance.errors import DeliveryError
 from mailbalance.wire.slots import Slots
 from mailbalance.wire.smtp.blocking import SocketLine, pump, pump_all
 from mailbalance.wire.smtp.blocking_dial import dial
-from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
+from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded, noop_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailbalance.wire.net.deadline import Deadline
     from mailbalance.wire.smtp.chain import End
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
-    from mailbalance.wire.smtp.deadline import Deadline
     from mailbalance.wire.smtp.server import Server
     from mailbalance.wire.smtp.steps import Accepted
     from mailbalance.wire.smtp.transaction import Transaction
@@ -80,6 +80,7 @@ class BlockingPool:
                 ends += self._carry_some(
                     state, connection, mails[len(ends) :], deadline
                 )
+                deadline.open_again()
         finally:
             state.slots.release()
         return ends
@@ -148,8 +149,10 @@ class BlockingPool:
             ThrottledError: When it did not come in time.
         """
         state = self._own_state()
-        if not state.slots.acquire(deadline.before_commit):
-            raise crowded(self._reuse)
+        if not state.slots.take():
+            if not state.slots.acquire(deadline.opening()):
+                raise crowded(self._reuse)
+            deadline.open_again()
         return state
 
     def _own_state(self) -> _State:
@@ -172,6 +175,7 @@ class BlockingPool:
             except DeliveryError:
                 if not transaction.stale:
                     raise
+            deadline.open_again()
         # None rested, or the server had given up the one that did, which is no try.
         connection = dial(self._server, deadline, self._rules)
         return _run(state, connection, connection.begin(mail, deadline, self._rules))
@@ -194,7 +198,7 @@ def _answers(connection: Connection[SocketLine], deadline: Deadline) -> bool:
     """Tell whether a resting connection is alive; if not, it is cut."""
     alive = False
     try:
-        alive = connection.line.answers(deadline.limit("noop"))
+        alive = connection.line.answers(noop_limit(deadline))
     finally:
         if not alive:
             connection.line.abort()

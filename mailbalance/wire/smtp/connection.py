@@ -17,12 +17,15 @@ from mailbalance.wire.smtp.transaction import Transaction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailbalance.wire.net.deadline import Deadline
     from mailbalance.wire.smtp.commands import Features, Mail
-    from mailbalance.wire.smtp.deadline import Deadline
     from mailbalance.wire.smtp.verdict import Rule
 
 #: Seconds to wait in all for the answers to QUIT when everything is closed.
 GOODBYE = 1.0
+
+#: Longest wait, in seconds, for the answer to NOOP on a connection that rested.
+NOOP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,11 @@ def _quiet(line: Line) -> bool:
     except BaseException:
         line.abort()
         raise
+
+
+def noop_limit(deadline: Deadline) -> float:
+    """Return the seconds for NOOP: without an answer, a new connection needs as much."""
+    return min(NOOP, deadline.opening() / 2)
 
 
 def crowded(reuse: Reuse) -> ThrottledError:

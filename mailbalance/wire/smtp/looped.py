@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
 import socket
 from typing import TYPE_CHECKING
 
 from mailbalance.wire.net.asyncio_stream import Alarm, LendingProtocol
+from mailbalance.wire.net.polling import IN, new_poll
 from mailbalance.wire.smtp.blocking import LINGER_NONE
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
 from mailbalance.wire.smtp.steps import BrokenError
@@ -50,8 +50,8 @@ class TransportLine(LendingProtocol):
         self.loop = asyncio.get_running_loop()
         self._transport = transport
         self._sock = sock
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
+        self._poll = new_poll()
+        self._poll.register(sock, IN)
         self._reader = ReplyReader()
         self._over: str | None = None
         # uvloop's writes leave at the end of a turn only.

@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
 
 from mailbalance.secret import frameless
+from mailbalance.wire.net.connect import areach
 from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.connection import Connection
@@ -26,12 +27,11 @@ from mailbalance.wire.smtp.opening import (
     mechanism,
     must_be_loopback,
     must_offer_starttls,
-    share,
 )
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
 
 if TYPE_CHECKING:
-    from mailbalance.wire.smtp.deadline import Deadline
+    from mailbalance.wire.net.deadline import Deadline
     from mailbalance.wire.smtp.server import Credentials, Server
     from mailbalance.wire.smtp.verdict import Rule
 
@@ -71,8 +71,10 @@ class _Opening:
         self._client: _Client | None = None
 
     async def run(self) -> Connection[TransportLine]:
-        sock = self._sock = await _connect(
-            self._server, self._deadline.limit("connect")
+        server = self._server
+        limit = self._deadline.opening()
+        sock = self._sock = await areach(
+            server.host, server.port, time.monotonic() + limit
         )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._server.security == "off":
@@ -101,7 +103,7 @@ class _Opening:
         It is given no time-out of its own: it would use ``asyncio.wait_for``, which
         before Python 3.12 loses a cancellation that comes just as the wait ends.
         """
-        return asyncio.timeout(self._deadline.limit(self.phase))
+        return asyncio.timeout(self._deadline.opening())
 
     async def _greet(self, sock: socket.socket) -> aiosmtplib.SMTP:
         implicit = self._server.security == "implicit"
@@ -210,32 +212,3 @@ def _cut(sock: socket.socket) -> None:
             sock.shutdown(socket.SHUT_RDWR)
     else:
         sock.close()
-
-
-async def _connect(server: Server, limit: float) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + limit
-    async with asyncio.timeout(limit):
-        found = await loop.getaddrinfo(
-            server.host, server.port, type=socket.SOCK_STREAM
-        )
-    failure: OSError | None = None
-    for tried, entry in enumerate(found):
-        try:
-            async with asyncio.timeout(share(ends - loop.time(), len(found) - tried)):
-                return await _reach(entry)
-        except OSError as error:
-            failure = error
-    raise failure or TimeoutError
-
-
-async def _reach(entry: tuple[Any, ...]) -> socket.socket:
-    family, kind, protocol, _, address = entry
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock

@@ -18,7 +18,7 @@ from weakref import WeakSet
 from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.wire.net.pool import closing_at_the_end
 from mailbalance.wire.slots import LoopedSlots
-from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded
+from mailbalance.wire.smtp.connection import GOODBYE, Shelf, crowded, noop_limit
 from mailbalance.wire.smtp.looped_dial import dial
 from mailbalance.wire.smtp.looped_pump import answers, part, pump, pump_all
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
         Sequence,
     )
 
+    from mailbalance.wire.net.deadline import Deadline
     from mailbalance.wire.smtp.chain import End
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.connection import Connection, Reuse
-    from mailbalance.wire.smtp.deadline import Deadline
     from mailbalance.wire.smtp.looped import TransportLine
     from mailbalance.wire.smtp.server import Server
     from mailbalance.wire.smtp.steps import Accepted
@@ -91,6 +91,7 @@ class LoopedPool:
                 connection = self._shelf.take(time.monotonic())
                 connection = connection or await self._open(deadline)
                 await self._carry_some(connection, mails, ends, deadline)
+                deadline.open_again()
         except (DeliveryError, asyncio.CancelledError) as error:
             if not ends:
                 raise
@@ -166,8 +167,9 @@ class LoopedPool:
         Raises:
             ThrottledError: When it did not come in time.
         """
-        if not await self._slots.acquire(deadline.before_commit):
+        if not await self._slots.acquire(deadline.opening()):
             raise crowded(self._reuse)
+        deadline.open_again()
 
     async def _open(self, deadline: Deadline) -> Connection[TransportLine]:
         connection = await dial(self._server, deadline, self._rules)
@@ -190,6 +192,7 @@ class LoopedPool:
             except DeliveryError:
                 if not transaction.stale:
                     raise
+            deadline.open_again()
         # None rested, or the server had given up the one that did, which is no try.
         connection = await self._open(deadline)
         transaction = connection.begin(mail, deadline, self._rules)
@@ -220,7 +223,7 @@ async def _answers(connection: Connection[TransportLine], deadline: Deadline) ->
     """Tell whether a resting connection is alive; if not, it is cut."""
     alive = False
     try:
-        alive = await answers(connection.line, deadline.limit("noop"))
+        alive = await answers(connection.line, noop_limit(deadline))
     finally:
         if not alive:
             connection.line.abort()

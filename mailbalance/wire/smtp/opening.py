@@ -1,7 +1,7 @@
 """What both ways of opening a session must check, said once.
 
-What lives here: the rules about STARTTLS, AUTH and loopback, and how the time to connect is
-shared between addresses. What must not: waiting or writing.
+What lives here: the rules about STARTTLS, AUTH and loopback. What must not: waiting or
+writing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any, Literal
 
-from mailbalance.errors import TransientError, UnavailableError
+from mailbalance.errors import UnavailableError
 
 if TYPE_CHECKING:
     import socket
@@ -74,18 +74,3 @@ def must_be_loopback(sock: socket.socket) -> None:
             "tls=off reaches another machine; it works over loopback only",
             phase="connect",
         )
-
-
-def share(left: float, addresses: int) -> float:
-    """Give the seconds one address may take, so that a dead one leaves time for the rest.
-
-    Args:
-        left: Seconds left for all.
-        addresses: Addresses not tried yet, this one included.
-
-    Raises:
-        TransientError: When there is no time left.
-    """
-    if left <= 0:
-        raise TransientError("no address answered in time", phase="connect")
-    return left / addresses

@@ -23,17 +23,17 @@ from typing import TYPE_CHECKING, Literal
 from mailbalance.backend import Refusal
 from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
 from mailbalance.frozen import FrozenDict
+from mailbalance.wire.net.deadline import EARLY_REPLY
 from mailbalance.wire.smtp.body import chunks
 from mailbalance.wire.smtp.commands import DATA, envelope_commands
-from mailbalance.wire.smtp.deadline import EARLY_REPLY
 from mailbalance.wire.smtp.steps import GLANCE, Accepted, Ask, BrokenError, Read, Write
 from mailbalance.wire.smtp.verdict import judge, judge_refused
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from mailbalance.wire.net.deadline import Deadline
     from mailbalance.wire.smtp.commands import Command, Features, Mail
-    from mailbalance.wire.smtp.deadline import Deadline
     from mailbalance.wire.smtp.replies import Reply
     from mailbalance.wire.smtp.steps import Step, Steps
     from mailbalance.wire.smtp.verdict import Rule
@@ -131,12 +131,12 @@ class Transaction:
         if self._phase == "data" and not self._anybody:
             raise judge_refused(self._refused, self._rules)
         said = b"".join([command.line for command in group])
-        step: Step = Ask(said, self._deadline.limit(self._phase))
+        step: Step = Ask(said, self._deadline.wait())
         awaited = len(group)
         for command in group:
             if awaited < len(group):
                 self._phase = command.phase
-                step = Read(self._deadline.limit(command.phase))
+                step = Read(self._deadline.wait())
             reply = self._hear((yield step))
             awaited = self._awaited = awaited - 1
             if command is DATA and reply.code == 354 and not self._anybody:
@@ -164,7 +164,7 @@ class Transaction:
         Its reply is read and means nothing (RFC 2920 section 3.1).
         """
         try:
-            self._hear((yield Ask(DOT, self._deadline.limit("data"))))
+            self._hear((yield Ask(DOT, self._deadline.wait())))
         except BrokenError:
             self._sound = False
 
@@ -179,7 +179,7 @@ class Transaction:
         self._must_have_time()
         for piece in self._mail.wire:
             for chunk in chunks(piece):
-                yield Write(chunk, self._deadline.limit("body"))
+                yield Write(chunk, self._deadline.wait())
         early = yield GLANCE
         if early is not None:
             self._sound = False
@@ -189,9 +189,9 @@ class Transaction:
         self._must_have_time()
         self._phase = "dot"
         self.committed = True
-        yield Write(DOT, self._deadline.left)
+        yield Write(DOT, self._deadline.left())
         self._dotted = True
-        return self._hear((yield Read(self._deadline.left)))
+        return self._hear((yield Read(self._deadline.left())))
 
     def _accepted(self, reply: Reply) -> Accepted:
         if not self._refused:
@@ -231,7 +231,7 @@ class Transaction:
 
     def _last_words(self) -> Generator[Step, Reply | None, Reply | None]:
         try:
-            return (yield Read(min(EARLY_REPLY, self._deadline.left)))
+            return (yield Read(min(EARLY_REPLY, self._deadline.left())))
         except BrokenError:
             return None
 
@@ -256,7 +256,7 @@ class Transaction:
 
     def _must_have_time(self) -> None:
         """Fail as not accepted rather than make an unknown outcome for want of time."""
-        if self._deadline.before_commit <= 0:
+        if self._deadline.before_commit() <= 0:
             self._sound = self._sound and self._phase == "mail"
             raise TransientError(
                 "not enough time left to commit safely",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError
 from mailbalance.fork_lock import IMPORTING, ForkLock
+from mailbalance.wire.net.deadline import Deadline
 from mailbalance.wire.smtp.connection import Reuse
-from mailbalance.wire.smtp.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,42 +55,44 @@ class SmtpWire:
         self._blocking: BlockingPool | None = None
         self._looped: LoopedPools | None = None
 
-    def send(self, mail: Mail, *, timeout: float) -> Accepted:
+    def send(self, mail: Mail, *, timeout: float | Deadline) -> Accepted:
         """Make one attempt to send a message.
 
         Args:
             mail: The message with its envelope.
-            timeout: Seconds for the whole attempt.
+            timeout: Seconds for the whole attempt, or its deadline if it has begun.
 
         Raises:
             DeliveryError: When it was not accepted, or may not have been.
         """
-        deadline = Deadline(timeout)
+        deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         try:
             return self._for_threads().carry(mail, deadline)
         except DeliveryError as error:
             error.backend = self._backend
             raise
 
-    async def asend(self, mail: Mail, *, timeout: float) -> Accepted:
+    async def asend(self, mail: Mail, *, timeout: float | Deadline) -> Accepted:
         """Do as ``send`` does, without blocking the event loop.
 
         A cancellation before the commit point cuts the connection; one after it is
         outlived, and the outcome returned or raised as if nothing had happened.
         """
-        deadline = Deadline(timeout)
+        deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         try:
             return await (await self._for_loops().here()).carry(mail, deadline)
         except DeliveryError as error:
             error.backend = self._backend
             raise
 
-    def send_all(self, mails: Sequence[Mail], *, timeout: float) -> list[End]:
+    def send_all(
+        self, mails: Sequence[Mail], *, timeout: float | Deadline
+    ) -> list[End]:
         """Make one attempt for each of several messages, one after another.
 
         Args:
             mails: The messages with their envelopes.
-            timeout: Seconds for all of them.
+            timeout: Seconds for all of them, or the deadline if it has begun.
 
         Returns:
             What came of each, in their order.
@@ -98,16 +100,18 @@ class SmtpWire:
         Raises:
             DeliveryError: What came of every one of them.
         """
-        deadline = Deadline(timeout)
+        deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         try:
             return self._named(self._for_threads().carry_all(mails, deadline))
         except DeliveryError as error:
             error.backend = self._backend
             raise
 
-    async def asend_all(self, mails: Sequence[Mail], *, timeout: float) -> list[End]:
+    async def asend_all(
+        self, mails: Sequence[Mail], *, timeout: float | Deadline
+    ) -> list[End]:
         """Do as ``send_all`` does, without blocking the event loop."""
-        deadline = Deadline(timeout)
+        deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         try:
             pool = await self._for_loops().here()
             return self._named(await pool.carry_all(mails, deadline))
@@ -121,30 +125,32 @@ class SmtpWire:
                 end.backend = self._backend
         return ends
 
-    def probe(self, *, timeout: float) -> None:
+    def probe(self, *, timeout: float | Deadline) -> None:
         """Make sure that the server answers; the next message finds a connection open.
 
         A resting connection is asked with NOOP; without one, or without an answer, a new
         one is opened as for a message: connect, TLS, EHLO, AUTH.
 
         Args:
-            timeout: Seconds for all of it.
+            timeout: Seconds for all of it, or the deadline if it has begun.
 
         Raises:
             DeliveryError: When none could be opened; never an ``UnknownOutcomeError``.
         """
-        deadline = Deadline(timeout, commits=False)
+        if not isinstance(timeout, Deadline):
+            timeout = Deadline(timeout, commits=False)
         try:
-            self._for_threads().probe(deadline)
+            self._for_threads().probe(timeout)
         except DeliveryError as error:
             error.backend = self._backend
             raise
 
-    async def aprobe(self, *, timeout: float) -> None:
+    async def aprobe(self, *, timeout: float | Deadline) -> None:
         """Do as ``probe`` does, without blocking the event loop."""
-        deadline = Deadline(timeout, commits=False)
+        if not isinstance(timeout, Deadline):
+            timeout = Deadline(timeout, commits=False)
         try:
-            await (await self._for_loops().here()).probe(deadline)
+            await (await self._for_loops().here()).probe(timeout)
         except DeliveryError as error:
             error.backend = self._backend
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import select
 import socket
 import sys
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 
 from mailbalance.wire.net import tls
-from mailbalance.wire.smtp import wire as smtp_wire
 from tests.wire.memory.line import Network
 from tests.wire.memory.sockets import MemoryPoll, MemorySocket, MemoryTls
 
@@ -53,14 +51,8 @@ def installed() -> Iterator[Place]:
                     patch.setattr(module, name, shim)
             if getattr(module, "client_context", None) is verified:
                 patch.setattr(module, "client_context", lambda _ca=None: context)
-        _on_our_clock(patch, place)
+        patch.setattr(time, "monotonic", place.clock)
         yield place
-
-
-def _on_our_clock(patch: pytest.MonkeyPatch, place: Place) -> None:
-    patch.setattr(time, "monotonic", place.clock)
-    timed = functools.partial(smtp_wire.Deadline, clock=place.clock)
-    patch.setattr(smtp_wire, "Deadline", timed)
 
 
 def _wires() -> list[ModuleType]:
