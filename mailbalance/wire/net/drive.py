@@ -87,6 +87,7 @@ def drive(stream: SocketStream, steps: Steps) -> Any:
             elif kind is Write:
                 answer = stream.write(*step)
             else:
+                steps.close()  # dropped, it would swallow what a signal handler raises
                 return step
         except OSError as error:
             step = steps.throw(bare(error))
@@ -113,6 +114,7 @@ async def adrive(stream: AsyncioStream, steps: Steps) -> Any:
             elif kind is Write:
                 answer = await stream.write(*step)
             else:
+                steps.close()  # dropped, it would swallow what a signal handler raises
                 return step
         except OSError as error:
             step = steps.throw(bare(error))
