@@ -107,12 +107,20 @@ def test_struck_at_any_call_a_send_leaves_nothing_behind(block, monkeypatch):
     assert cases > 100
 
 
+def test_struck_again_as_it_gives_its_place_back_a_send_loses_none(monkeypatch):
+    """The second one strikes at the very call that would clean up after the first."""
+    monkeypatch.setattr(Ticket, "leave", lambda _: None)
+
+    assert figures()[1] == []
+
+
 # Controls: each of these faults must be seen by the same sweep.
 
 
 def places_are_counted(patch):
     """Give a place back by a call, and by nothing else."""
     patch.setattr(Ticket, "over", property(lambda _: False, lambda *_: None))
+    patch.setattr(Ticket, "leave", lambda _: None)
 
 
 def connections_are_not_swept(patch):
