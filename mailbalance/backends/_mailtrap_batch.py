@@ -92,7 +92,7 @@ def answers(
     reply = _answers.decoded(response.body)
     items = reply.get("responses") if isinstance(reply, dict) else None
     if not isinstance(items, list) or len(items) != len(mails):
-        text = _answers.scrubbed(_answers.texts(response.body), [token])
+        text = _answers.scrubbed(_answers.words(response), [token])
         raise UnknownOutcomeError(
             f"Mailtrap took a batch and did not tell of each message: {text}",
             backend=backend,

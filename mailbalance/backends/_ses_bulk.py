@@ -161,7 +161,9 @@ def _whole(
     message, envelope = mails[0]
     everybody = [each for _, other in mails for each in other.recipients]
     error = failure(backend, response, message, envelope.only(everybody), keys)
-    return ApartError(str(error)) if error.code in _DENIED else error
+    # With a status that leaves the outcome open, the code proves nothing either.
+    denied = error.code in _DENIED and error.outcome == "not_accepted"
+    return ApartError(str(error)) if denied else error
 
 
 def _answer(backend: str, entry: Any, mail: Mail, keys: Keys) -> Answer:
@@ -170,7 +172,7 @@ def _answer(backend: str, entry: Any, mail: Mail, keys: Keys) -> Answer:
     status, provider_id = fields.get("Status"), fields.get("MessageId")
     if status == "SUCCESS":
         if not isinstance(provider_id, str) or not provider_id:
-            return without_id(backend, 200)
+            return without_id(backend, HttpResponse(200, {}, b""))
         return Receipt(
             "accepted",
             backend,

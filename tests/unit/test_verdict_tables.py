@@ -242,13 +242,16 @@ def test_what_each_reply_of_mailtrap_means(
 
 #: By RFC 9110 section 15, for whoever says nothing more.
 STATUSES: dict[int, Meant] = {
-    **dict.fromkeys((100, 101, 199, 299, 500, 501, 502, 504, 599), UNKNOWN),
+    **dict.fromkeys((100, 101, 199, 299, 500, 502, 504, *range(506, 511)), UNKNOWN),
+    **dict.fromkeys((*range(520, 531), 598, 599), UNKNOWN),
     **dict.fromkeys((300, 301, 302, 307, 399, 404, 405, 406, 415), BACKEND),
-    **dict.fromkeys((421, 426, 431, 401, 403, 407), BACKEND),
+    **dict.fromkeys((410, 411, 412, 414, 416, 417, 421, 426, 428, 431), BACKEND),
+    **dict.fromkeys((401, 403, 407, 451, 501, 505, 511), BACKEND),
     402: ACCOUNT,
     **dict.fromkeys((408, 409, 425, 503), TRANSIENT),
     413: UNSUITABLE,
-    **dict.fromkeys((400, 410, 414, 422, 429, 451, 499), REJECTED),
+    429: THROTTLED,
+    **dict.fromkeys((400, 418, 422, 423, 424, 499), REJECTED),
 }
 
 
@@ -260,10 +263,45 @@ def test_what_a_status_alone_means(status: int, meant: Meant) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [*range(300, 400), 404, 405, 406, 415, 421, 426, 431]
+    "status", [*range(300, 400), 404, 405, 406, 410, 415, 421, 426, 431, 501, 505]
 )
 def test_an_answer_from_elsewhere_asks_for_the_right_endpoint(status: int) -> None:
     assert "endpoint" in _http.judge((), status, "", "").hint
+
+
+def test_a_login_page_on_the_way_is_named() -> None:
+    assert "network between" in _http.judge((), 511, "", "").hint
+
+
+#: Not 501, 503, 505 and 511: none of these can come after a message was taken.
+OPEN = [each for each in range(500, 600) if each not in {501, 503, 505, 511}]
+CODES = sorted(set().union(*(rule.codes for rule in _ses_errors.RULES)))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_status_that_leaves_the_outcome_open_does_so_whatever_ses_adds(
+    code: str,
+) -> None:
+    texts = ("", "Maximum sending rate exceeded", "Daily message quota", "not verified")
+    found = {
+        _ses_errors.classify(status, code, text, facts).error
+        for status in OPEN
+        for text in texts
+        for facts in (FACTS, NAMED)
+    }
+
+    assert found == {UnknownOutcomeError}
+
+
+@pytest.mark.parametrize("text", [text for _, text, *_ in MAILTRAP])
+def test_a_status_that_leaves_the_outcome_open_does_so_whatever_mailtrap_adds(
+    text: str,
+) -> None:
+    found = {
+        _http.judge(_mailtrap_errors.RULES, status, "", text).error for status in OPEN
+    }
+
+    assert found == {UnknownOutcomeError}
 
 
 OPENING = ("connect", "tls", "greeting", "ehlo", "starttls", "auth")
