@@ -112,6 +112,7 @@ class DeliveryError(MailError):
         phase: How far the attempt came, for example ``"connect"`` or ``"rcpt"``.
         retry_after: Seconds the provider asked to wait, or ``None``.
         refused: Recipients refused for good, each with the reply to it.
+        deferred: Recipients that may be accepted later, each with the last reply to it.
         attempts: Every attempt made for this message, in order; filled by the plan.
         accepted: Recipients that an earlier attempt got accepted: do not send to them
             again. Filled by the plan.
@@ -150,6 +151,7 @@ class DeliveryError(MailError):
         self.retry_after = retry_after
         self.refused = dict(refused or {})
         self.attempts = attempts
+        self.deferred: dict[str, Refusal] = {}
         self.accepted: tuple[str, ...] = ()
         self.message_id = ""
         self.mailbalance_id = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mailbalance import mime
 from mailbalance.backend import Receipt
@@ -72,6 +72,12 @@ class SmtpBackend(ABC):
     def unable(self, message: Message) -> str | None:
         """Say what of this message has no form here, or ``None``."""
 
+    def refined(
+        self, error: DeliveryError, message: Message, envelope: Envelope
+    ) -> DeliveryError:
+        """Return what a refusal means for this message: a reply may mean two things."""
+        return error
+
     @abstractmethod
     def wires(self) -> Iterable[SmtpWire]:
         """Give every wire that was opened."""
@@ -122,7 +128,10 @@ class SmtpBackend(ABC):
         """
         ends = time.monotonic() + timeout
         mail, wire = self._mail(message, envelope), self.wire(message)
-        accepted = wire.send(mail, timeout=ends - time.monotonic())
+        try:
+            accepted = wire.send(mail, timeout=ends - time.monotonic())
+        except DeliveryError as error:
+            self._raise(error, message, envelope)
         return self._receipt(message, accepted)
 
     async def asend(
@@ -132,7 +141,10 @@ class SmtpBackend(ABC):
         ends = time.monotonic() + timeout
         mail = self._mail(message, envelope)
         wire = await self.awire(message, timeout=timeout)
-        accepted = await wire.asend(mail, timeout=ends - time.monotonic())
+        try:
+            accepted = await wire.asend(mail, timeout=ends - time.monotonic())
+        except DeliveryError as error:
+            self._raise(error, message, envelope)
         return self._receipt(message, accepted)
 
     def probe(self, *, timeout: float) -> tuple[Rate, ...]:
@@ -183,9 +195,19 @@ class SmtpBackend(ABC):
 
     def _answers(self, mails: Sequence[BatchMail], found: list[End]) -> list[Answer]:
         return [
-            end if isinstance(end, DeliveryError) else self._receipt(message, end)
-            for (message, _), end in zip(mails, found, strict=True)
+            self.refined(end, message, envelope)
+            if isinstance(end, DeliveryError)
+            else self._receipt(message, end)
+            for (message, envelope), end in zip(mails, found, strict=True)
         ]
+
+    def _raise(
+        self, error: DeliveryError, message: Message, envelope: Envelope
+    ) -> NoReturn:
+        refined = self.refined(error, message, envelope)
+        if refined is error:
+            raise error
+        raise refined from error
 
     def close(self) -> None:
         """Close what ``send`` opened."""

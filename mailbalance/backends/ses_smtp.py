@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits
 from mailbalance.backends import _pace, _ses_tags
+from mailbalance.backends._ses_errors import Facts
 from mailbalance.backends._ses_smtp_keys import TEMPORARY, from_environ, smtp_password
-from mailbalance.backends._ses_smtp_replies import REPLIES
+from mailbalance.backends._ses_smtp_replies import REPLIES, verdict_for
 from mailbalance.backends._smtp import SmtpBackend
 from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import (
@@ -259,6 +260,25 @@ class SesSmtpBackend(SmtpBackend):
     def sender(self, message: Message, envelope: Envelope) -> str:
         """Let bounces go to the feedback address, if there is one."""
         return message.ses.feedback_address or envelope.sender
+
+    def refined(
+        self, error: DeliveryError, message: Message, envelope: Envelope
+    ) -> DeliveryError:
+        """Return the error that the API would give, which knows what the message named."""
+        if not isinstance(error, UnavailableError):
+            return error
+        verdict = verdict_for(error, Facts.of(message, envelope))
+        if verdict is None:
+            return error
+        made = verdict.error(
+            f"{error.detail} ({verdict.hint})",
+            backend=error.backend,
+            code=error.code,
+            phase=error.phase,
+            refused=error.refused,
+        )
+        made.deferred = error.deferred
+        return made
 
     def unable(self, message: Message) -> str | None:
         """Refuse what SES takes by API only."""

@@ -155,9 +155,83 @@ def test_a_name_that_came_with_the_message_says_nothing_against_the_backend() ->
     assert "ses=" in verdict.hint
 
 
+SET = "Configuration set <x> does not exist."
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "named", "named_set", "meant"),
+    [
+        ("NotFoundException", SET, True, False, UnavailableError),
+        ("NotFoundException", SET, False, True, UnsuitableError),
+        ("BadRequestException", SET, True, False, UnavailableError),
+        ("ConfigurationSetDoesNotExist", "x", True, False, UnavailableError),
+        ("ConfigurationSetDoesNotExist", "x", False, True, UnsuitableError),
+        ("ConfigurationSetSendingPausedException", "x", True, False, UnavailableError),
+        ("ConfigurationSetSendingPausedException", "x", False, True, UnsuitableError),
+        (
+            "SendingPausedException",
+            "the configuration set",
+            False,
+            True,
+            UnsuitableError,
+        ),
+        ("SendingPausedException", "your account", True, True, UnavailableError),
+        (
+            "NotFoundException",
+            "Template t does not exist",
+            True,
+            False,
+            UnsuitableError,
+        ),
+        (
+            "NotFoundException",
+            "Template t does not exist",
+            False,
+            False,
+            UnavailableError,
+        ),
+    ],
+)
+def test_a_configuration_set_of_the_backend_is_the_backends_fault(
+    code: str, text: str, named: bool, named_set: bool, meant: type[DeliveryError]
+) -> None:
+    facts = _ses_errors.Facts(
+        "me@ours.example", ("you@theirs.example",), named, named_set
+    )
+    verdict = _ses_errors.classify(400, code, text, facts)
+
+    assert verdict.error is meant
+
+
+IDENTITY = (
+    "not authorized to perform `ses:SendEmail' on resource `arn:aws:ses:x:1:identity/"
+)
+
+
+@pytest.mark.parametrize(
+    ("identity", "meant"),
+    [
+        ("ours.example", UnavailableError),
+        ("me@ours.example", UnavailableError),
+        ("theirs.example", UnavailableError),
+        ("you@theirs.example", UnsuitableError),
+    ],
+)
+def test_an_identity_of_a_recipient_that_is_denied_is_not_the_senders(
+    identity: str, meant: type[DeliveryError]
+) -> None:
+    text = f"{IDENTITY}{identity}'"
+    verdict = _ses_errors.classify(403, "AccessDeniedException", text, FACTS)
+
+    assert verdict.error is meant
+    assert verdict.scope == ("sender" if meant is UnavailableError else "backend")
+
+
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
+        ("not verified: ome@ours.example.net, you@theirs.example", UnsuitableError),
+        ("not verified: you@theirs.example, example", UnsuitableError),
         ("Email address is not verified: YOU@theirs.example", UnsuitableError),
         ("Email address is not verified: other@x, you@theirs.example", UnsuitableError),
         ("Email address is not verified: me@ours.example", UnavailableError),
@@ -344,7 +418,9 @@ SMTP += [
         ("dot", "554 Email address is not verified", SENDER),
         ("dot", "554 Access denied: x", BACKEND),
         ("dot", "554 not authorized to perform", BACKEND),
-        ("dot", "554 Configuration set x", UNSUITABLE),
+        ("dot", "554 Configuration set x", BACKEND),
+        ("dot", "554 not authorized on identity/a.example", SENDER),
+        ("dot", "554 tenant x does not exist", UNSUITABLE),
         ("dot", "554 a virus", REJECTED),
         ("dot", "454 Configuration set, not verified, not authorized", TRANSIENT),
         ("dot", "554 maximum rate exceeded", REJECTED),

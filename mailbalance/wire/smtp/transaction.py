@@ -86,6 +86,7 @@ class Transaction:
         self._heard = 0
         self._awaited = 0
         self._refused: dict[str, Reply] = {}
+        self._farewell: Reply | None = None
 
     @property
     def keep(self) -> bool:
@@ -153,7 +154,8 @@ class Transaction:
                 raise self._judged(reply)
         elif phase == "rcpt" and reply.code >= 400:
             self._refused[command.recipient] = reply
-            self._sound = self._sound and reply.code != 421
+            if reply.code == 421:  # it is about to close (RFC 5321 section 3.8)
+                self._sound, self._farewell = False, self._farewell or reply
         elif not reply.positive:
             raise self._judged(reply)
         self.unfinished = True
@@ -219,6 +221,8 @@ class Transaction:
         self, broken: BrokenError
     ) -> Generator[Step, Reply | None, DeliveryError]:
         """Judge a broken connection, after reading what the server may have said."""
+        if self._farewell is not None and not self.committed:
+            return judge_refused(self._refused, self._rules, last=self._farewell)
         reply = None
         if broken.kind == "closed" and (self.committed or not self._awaited):
             reply = yield from self._last_words()
