@@ -22,6 +22,7 @@ detects an error; that is the work of ``wire`` and ``backends``.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ class DeliveryError(MailError):
             ``mailbalance_id``. Filled by the mailer.
     """
 
+    #: Empty for most; set where a reply was about recipients one by one.
+    deferred: Mapping[str, Refusal] = MappingProxyType({})
+
     #: May the same backend be asked again for the same message?
     retry_here: ClassVar[bool]
     #: May the next backend be asked for the same message?
@@ -151,7 +155,6 @@ class DeliveryError(MailError):
         self.retry_after = retry_after
         self.refused = dict(refused or {})
         self.attempts = attempts
-        self.deferred: dict[str, Refusal] = {}
         self.accepted: tuple[str, ...] = ()
         self.message_id = ""
         self.mailbalance_id = ""

@@ -160,6 +160,28 @@ def unproved(
     )
 
 
+def must_be_news(response: HttpResponse, ids: Iterable[str], backend: str) -> None:
+    """Make sure that a reply is not the one before it once more.
+
+    Providers give each message an id of its own. The connection is then dropped: whatever
+    comes over it next would be a reply too late.
+
+    Raises:
+        UnknownOutcomeError: When an id in it was in the reply before it.
+    """
+    before = response.before
+    if not any(f'"{each}"'.encode() in before for each in ids):
+        return
+    if response.connection is not None:
+        response.connection.retired = True
+    raise UnknownOutcomeError(
+        "the reply has the id of the message before it, so it may be no reply to this one",
+        backend=backend,
+        phase="reply",
+        code=str(response.status),
+    )
+
+
 def shown(request: HttpRequest) -> str:
     """Show a request as it would be sent: secrets masked, long contents shortened."""
     headers = framed(request, host=True).items()

@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.backend import Receipt
-from mailbalance.backends import _answers
+from mailbalance.backends import _answers, _http
 from mailbalance.backends._mailtrap_reply import failure, ids
 from mailbalance.backends._mailtrap_request import content_part, own_part
 from mailbalance.batch import Load
@@ -99,6 +99,9 @@ def answers(
             phase="reply",
             code=str(response.status),
         )
+    if response.before:
+        found = [each for item in items if isinstance(item, dict) for each in ids(item)]
+        _http.must_be_news(response, found, backend)
     return [
         _answer(item, mail, backend, token)
         for item, mail in zip(items, mails, strict=True)

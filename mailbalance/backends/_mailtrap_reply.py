@@ -44,10 +44,13 @@ def receipt(
         if _says(reply, success=False):
             error.likely = None
         raise error
+    found = ids(reply)
+    if response.before:
+        _http.must_be_news(response, found, backend)
     return Receipt(
         "accepted",
         backend,
-        provider_ids=ids(reply),
+        provider_ids=found,
         message_id=message.stamp().message_id,
         accepted=envelope.recipients,
     )

@@ -136,6 +136,9 @@ def answers(
             phase="reply",
             code=str(response.status),
         )
+    if response.before:
+        found = [each.get("MessageId") for each in entries if isinstance(each, dict)]
+        _http.must_be_news(response, [str(each) for each in found if each], backend)
     return [
         _answer(backend, entry, mail, keys)
         for entry, mail in zip(entries, mails, strict=True)

@@ -38,6 +38,8 @@ def receipt(
         provider_id = taken[1].decode()
     else:
         provider_id = _unusual_id(backend, response, message, envelope, keys)
+    if response.before:
+        _http.must_be_news(response, (provider_id,), backend)
     return Receipt(
         "accepted",
         backend,

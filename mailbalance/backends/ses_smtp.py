@@ -277,7 +277,8 @@ class SesSmtpBackend(SmtpBackend):
             phase=error.phase,
             refused=error.refused,
         )
-        made.deferred = error.deferred
+        if error.deferred:
+            made.deferred = error.deferred
         return made
 
     def unable(self, message: Message) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mailbalance.errors import TransientError
 from mailbalance.swift import swift
@@ -34,6 +34,18 @@ _PHASES = {
     "send_request_headers.started": "request",
     "receive_response_headers.started": "reply",
 }
+
+
+class Connection(Protocol):
+    """What is known of a connection after a reply.
+
+    Attributes:
+        before: The body of the last reply that came over it.
+        retired: Set to have it dropped instead of used again.
+    """
+
+    before: bytes
+    retired: bool
 
 
 @swift
@@ -66,11 +78,20 @@ class HttpResponse:
     """A reply: its status, its headers by lower-case name, and its body.
 
     The body of a 2xx is complete; that of an error may be cut, since the status decides.
+
+    Attributes:
+        status: The status.
+        headers: The headers.
+        body: The body.
+        before: The body of the reply before it on the same connection, if that is known.
+        connection: That connection, if it is ours.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    before: bytes = field(default=b"", repr=False)
+    connection: Connection | None = field(default=None, repr=False, compare=False)
 
 
 class Exchange:
@@ -89,6 +110,7 @@ class Exchange:
         received: Bytes of a reply seen, or ``None`` where nobody counts them.
         latest: The bytes that were read last.
         heads: How many replies seem to have begun.
+        connection: The connection in use, if it is ours.
         connections: Most connections of our pool; ``None`` for a user's own client.
         harmless: Whether it sends no mail, so that nothing about it can be unknown.
     """
@@ -101,6 +123,7 @@ class Exchange:
         "backend",
         "blind",
         "committed",
+        "connection",
         "connections",
         "cut",
         "harmless",
@@ -135,6 +158,7 @@ class Exchange:
         self.latest = b""
         self.heads = 0
         self.harmless = harmless
+        self.connection: Connection | None = None
         self.connections: int | None = None
         self._clock = clock
         self._end = clock() + timeout

@@ -53,6 +53,12 @@ def compression(headers: Mapping[str, str], body: bytes) -> str:
     return said[:40] if _CONTROLS.search(text) else ""
 
 
+def is_a_page(headers: Mapping[str, str], body: bytes) -> bool:
+    """Report whether a reply, perhaps cut short, is a page for people."""
+    kind = headers.get("content-type", "").lower()
+    return "html" in kind or (body.lstrip().startswith(b"<") and not _is_api(body))
+
+
 def is_of_an_api(headers: Mapping[str, str], body: bytes) -> bool:
     """Report whether a reply looks like an API's, and not like a page of a proxy."""
     kind = headers.get("content-type", "").lower()
@@ -60,6 +66,10 @@ def is_of_an_api(headers: Mapping[str, str], body: bytes) -> bool:
         return "html" not in kind
     if compression(headers, body):
         return "json" in kind
+    return _is_api(body)
+
+
+def _is_api(body: bytes) -> bool:
     return _OF_AN_API.match(body) is not None
 
 
@@ -107,7 +117,11 @@ class Reply:
             facts["code"] = str(self.status)
             if exchange.harmless:
                 raise TransientError(detail, **facts)
-            of_api = is_of_an_api(self.headers, bytes(self.body))
-            likely: Literal["accepted"] | None = "accepted" if of_api else None
+            page = is_a_page(self.headers, bytes(self.body))
+            likely: Literal["accepted"] | None = None if page else "accepted"
             raise UnknownOutcomeError(detail, likely=likely, **facts)
-        return HttpResponse(self.status, self.headers, bytes(self.body))
+        body, line = bytes(self.body), exchange.connection
+        if line is None:
+            return HttpResponse(self.status, self.headers, body)
+        before, line.before = line.before, body
+        return HttpResponse(self.status, self.headers, body, before, line)

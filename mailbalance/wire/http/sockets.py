@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore2
 
+from mailbalance.wire.http.direct.steps import must_be_an_answer
 from mailbalance.wire.http.exchange import Patience
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def is_early(timeout: float | None) -> bool:
 def outlives_cancelling(timeout: float | None) -> bool:
     """Say whether this wait belongs to a request that is committed."""
     return isinstance(timeout, Patience) and timeout.exchange.may_be_committed()
+
+
+def is_committed_again(timeout: float | None) -> bool:
+    """Say whether this write ended a request on a connection that was used before."""
+    if not isinstance(timeout, Patience):
+        return False
+    return timeout.exchange.committed and timeout.exchange.reused
 
 
 class told_as:  # noqa: N801 - reads as the context manager it is
@@ -138,18 +146,24 @@ class SocketStream(httpcore2.NetworkStream):
 
     Attributes:
         retired: Set to have the pool close it instead of using it again.
+        before: The body of the last reply that came over it.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.retired = False
+        self.before = b""
         self._held = b""
+        self._handed = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is, at most ``max_bytes``; ``b""`` at the end."""
         with told_as(httpcore2.ReadTimeout, httpcore2.ReadError):
             self._sock.settimeout(seconds(timeout))
             data = self._sock.recv(max_bytes)
+            if self._handed:
+                self._handed = False
+                must_be_an_answer(data, self._sock, parted=True)
         saw(timeout, data)
         return data
 
@@ -166,6 +180,7 @@ class SocketStream(httpcore2.NetworkStream):
             while rest:
                 self._sock.settimeout(seconds(timeout))
                 rest = rest[self._sock.send(rest) :]
+        self._handed = is_committed_again(timeout)
 
     def close(self) -> None:
         """Drop the connection without a goodbye: what is unsent must stay unsent."""

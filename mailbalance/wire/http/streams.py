@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpcore2
 
+from mailbalance.wire.http.direct.steps import must_be_an_answer
 from mailbalance.wire.http.sockets import (
     Tls,
+    is_committed_again,
     is_early,
     is_readable,
     outlives_cancelling,
@@ -23,6 +25,7 @@ from mailbalance.wire.http.sockets import (
     seconds,
     told_as,
 )
+from mailbalance.wire.unasked import UnaskedError
 
 if TYPE_CHECKING:
     import ssl
@@ -81,6 +84,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     Attributes:
         retired: Set to have the pool close it instead of using it again.
+        before: The body of the last reply that came over it.
     """
 
     _transport: asyncio.Transport
@@ -95,7 +99,9 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._full = False
         self._paused = False
         self.retired = False
+        self.before = b""
         self._held = b""
+        self._handed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
@@ -104,10 +110,23 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def data_received(self, data: bytes) -> None:
         """Keep what arrived (called by asyncio)."""
         self._buffer += data
+        if self._handed:
+            self._check()
         if len(self._buffer) > _HIGH_WATER and not self._paused:
             self._paused = True
             self._transport.pause_reading()
         _wake(self._reader)
+
+    def _check(self) -> None:
+        """Forget what came before the server can have had the request."""
+        self._handed = False
+        sock = self._transport.get_extra_info("socket")
+        left = self._transport.get_write_buffer_size()
+        try:
+            must_be_an_answer(self._buffer, sock, parted=True, left=left)
+        except UnaskedError as error:
+            self._buffer.clear()
+            self._ended, self._fault = True, error
 
     def eof_received(self) -> None:
         """Note that the other side is done (called by asyncio)."""
@@ -159,6 +178,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             if self._ended or self._transport.is_closing():
                 raise OSError("the connection is closed")
             self._transport.write(buffer)
+            self._handed = is_committed_again(timeout)
             while self._full and not self._ended:
                 self._writer = self._loop.create_future()
                 await self._wait(self._writer, timeout)

@@ -144,9 +144,11 @@ def judge_refused(
         error = judge(last, "rcpt", rules)
     replies = {each: Refusal(reply.code, reply.text) for each, reply in refused.items()}
     error.refused = {each: replies[each] for each in lasting}
-    error.deferred = {
+    later = {
         each: reply
         for each, reply in replies.items()
         if each not in lasting and reply.temporary
     }
+    if later:
+        error.deferred = later
     return error

@@ -125,6 +125,7 @@ class BlockingPool:
 
 
 def _run(door: _Door, line: SocketLine, dialogue: Dialogue) -> HttpResponse:
+    dialogue.exchange.connection = line
     try:
         return pump(line, dialogue)
     finally:

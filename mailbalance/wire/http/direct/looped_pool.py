@@ -122,6 +122,7 @@ class LoopedPool:
 async def _run(
     door: _Door, line: TransportLine, dialogue: Dialogue, exchange: Exchange
 ) -> HttpResponse:
+    exchange.connection = line
     try:
         return await pump(line, dialogue, exchange)
     finally:
