@@ -226,6 +226,7 @@ class SmtpBackend(ABC):
             envelope.recipients,
             content,
             clean=message.raw is None,
+            ids=self.ids,
         )
 
     def _receipt(self, message: Message, accepted: Accepted) -> Receipt:

@@ -15,12 +15,16 @@ from mailbalance import (
     Message,
     Receipt,
     SesBackend,
+    SesSmtpBackend,
     UnknownOutcomeError,
 )
 from mailbalance.wire.http.direct.blocking import SocketLine
 from mailbalance.wire.http.direct.looped import TransportLine
+from mailbalance.wire.smtp.blocking import SocketLine as SmtpLine
+from mailbalance.wire.smtp.steps import BrokenError
 from mailbalance.wire.unasked import UnaskedError
 from tests.wire.peer import Peer, answering
+from tests.wire.smtp_peer import SmtpPeer
 
 SUCCESS = {
     "ses": b'{"MessageId": "0100-a"}',
@@ -195,3 +199,68 @@ def test_so_it_is_on_a_line_of_an_event_loop(pair: Pair, read: bool) -> None:
     else:
         with pytest.raises(UnaskedError):
             asyncio.run(run())
+
+
+# The same over SMTP.
+
+
+def over_smtp(how: str, peer: SmtpPeer, count: int) -> list[Any]:
+    backend = SesSmtpBackend(
+        host="127.0.0.1", port=peer.port, tls="off", username="u", password="p"
+    )
+    if how != "batch":
+        return sent(backend, how, count)
+    found = [*backend.send_batch([MAIL] * count, timeout=5)]
+    backend.close()
+    return found
+
+
+@pytest.mark.parametrize("way", ["sync", "async", "batch"])
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)], ids=["", "pipelining"])
+def test_one_id_twice_over_smtp_is_unknown_and_ends_the_connection(
+    way: str, extensions: tuple[str, ...]
+) -> None:
+    dot = "250 Ok 0100018f-6a4d-000000"
+    with SmtpPeer(extensions=("AUTH PLAIN", *extensions), dot=dot) as peer:
+        first, second, third = over_smtp(way, peer, 3)
+
+    assert isinstance(first, Receipt)
+    assert type(second) is UnknownOutcomeError
+    assert "id of the message before" in second.detail
+    assert isinstance(third, Receipt)
+    assert len(peer.sessions) == 2
+
+
+@pytest.mark.parametrize("way", ["sync", "async", "batch"])
+def test_replies_over_smtp_without_an_id_may_be_alike(way: str) -> None:
+    with SmtpPeer(dot="250 Ok thanks") as peer:
+        found = over_smtp(way, peer, 3)
+
+    assert all(isinstance(each, Receipt) for each in found)
+    assert len(peer.sessions) == 1
+
+
+class Pipe(socket.socket):
+    """One end of a pair, which has no options of TCP."""
+
+    def setsockopt(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_reply_before_the_end_of_the_message_has_arrived_is_none(
+    pair: Pair, read: bool
+) -> None:
+    line = SmtpLine(Pipe(fileno=pair[0].detach()))
+    line.commit(b".\r\n", 5)
+    if read:
+        pair[1].recv(4096)
+    pair[1].send(b"250 Ok 0100-a\r\n")
+
+    if read:
+        assert line.read(5).code == 250
+    else:
+        with pytest.raises(BrokenError, match="before the question") as caught:
+            line.read(5)
+        assert (caught.value.kind, caught.value.begun) == ("garbled", "")
+    line.abort()

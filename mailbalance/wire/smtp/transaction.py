@@ -26,7 +26,15 @@ from mailbalance.frozen import FrozenDict
 from mailbalance.wire.smtp.body import chunks
 from mailbalance.wire.smtp.commands import DATA, envelope_commands
 from mailbalance.wire.smtp.deadline import EARLY_REPLY
-from mailbalance.wire.smtp.steps import GLANCE, Accepted, Ask, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import (
+    GLANCE,
+    Accepted,
+    Ask,
+    BrokenError,
+    Commit,
+    Read,
+    Write,
+)
 from mailbalance.wire.smtp.verdict import judge, judge_refused
 
 if TYPE_CHECKING:
@@ -56,6 +64,7 @@ class Transaction:
         deadline: When the attempt ends.
         rules: What the provider's replies mean.
         reset: Whether an earlier transaction was left unfinished on this connection.
+        said: The text of the last reply to a message on this connection, in a list of one.
 
     Attributes:
         committed: Whether the final dot was handed over.
@@ -71,6 +80,7 @@ class Transaction:
         *,
         rules: tuple[Rule, ...] = (),
         reset: bool = False,
+        said: list[str] | None = None,
     ) -> None:
         self.committed = False
         self.stale = False
@@ -87,6 +97,7 @@ class Transaction:
         self._awaited = 0
         self._refused: dict[str, Reply] = {}
         self._farewell: Reply | None = None
+        self._said = [""] if said is None else said
 
     @property
     def keep(self) -> bool:
@@ -121,6 +132,9 @@ class Transaction:
         self.unfinished = False
         if not reply.positive:
             raise self._judged(reply)
+        if reply.text == self._said[0]:
+            self._must_be_news(reply)
+        self._said[0] = reply.text
         self._ended = True
         yield self._accepted(reply)
 
@@ -191,9 +205,22 @@ class Transaction:
         self._must_have_time()
         self._phase = "dot"
         self.committed = True
-        yield Write(DOT, self._deadline.left)
+        yield Commit(DOT, self._deadline.left)
         self._dotted = True
         return self._hear((yield Read(self._deadline.left)))
+
+    def _must_be_news(self, reply: Reply) -> None:
+        """Refuse the reply to the message before once more: ids are never given twice.
+
+        Raises:
+            UnknownOutcomeError: When there is an id in it.
+        """
+        ids = self._mail.ids
+        if ids is not None and any(map(_has_digit, ids(reply.text))):
+            raise self._unknown(
+                "the reply has the id of the message before it, so it may be no reply to "
+                "this one"
+            )
 
     def _accepted(self, reply: Reply) -> Accepted:
         if not self._refused:
@@ -273,6 +300,11 @@ class Transaction:
         assert reply is not None  # noqa: S101 - a driver answers a Read with a Reply
         self._heard += 1
         return reply
+
+
+def _has_digit(text: str) -> bool:
+    """Tell an id from a word: no provider's id is of letters only."""
+    return any(map(str.isdigit, text))
 
 
 def _ends_session(reply: Reply) -> bool:
