@@ -70,8 +70,8 @@ class _ProblemsError(MailError):
         super().__init__("\n".join(lines))
         self.problems = found
 
-    def __reduce__(self) -> tuple[type[_ProblemsError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,), self.__dict__
 
 
 class ConfigError(_ProblemsError):

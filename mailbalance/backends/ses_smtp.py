@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mailbalance.backend import Limits
 from mailbalance.backends import _pace, _ses_tags
 from mailbalance.backends._ses_errors import Facts
+from mailbalance.backends._ses_settings import region_problem
 from mailbalance.backends._ses_smtp_keys import TEMPORARY, from_environ, smtp_password
 from mailbalance.backends._ses_smtp_replies import REPLIES, verdict_for
 from mailbalance.backends._smtp import SmtpBackend
@@ -34,6 +35,7 @@ from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.sigv4 import Keys
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
+from mailbalance.wire.tls import ca_of_requests
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,7 +60,6 @@ REUSE = Reuse(connections=8, messages=100, idle=8.0, age=300.0)
 
 OPTIONS = _pace.OPTIONS | {"region", "tls", "configuration_set", "ca", "account"}
 
-_REGION = re.compile(r"[a-z0-9-]+")
 _OK_ID = re.compile(r"Ok ([0-9A-Za-z-]+)")
 
 
@@ -81,7 +82,7 @@ class SesSmtpBackend(SmtpBackend):
         tls: ``"starttls"``, ``"implicit"`` or ``"off"`` instead of what the port implies.
         configuration_set: For messages that name none.
         ca: Path of a PEM file to trust instead of the system's certificates; else
-            ``AWS_CA_BUNDLE``, as boto3 has it.
+            ``AWS_CA_BUNDLE`` or ``REQUESTS_CA_BUNDLE``, as boto3 has it.
         account: What quotas belong to.
         rate: How fast to send, such as ``50/hour`` or ``14 recipients/s``.
         concurrency: Messages at once.
@@ -125,8 +126,8 @@ class SesSmtpBackend(SmtpBackend):
         found = Keys(*keys) if keys else None
         self._chain = AwsChain(backend=name, region=region, keys=found, environ=environ)
         region = self._chain.likely_region()
-        if region is not None and not _REGION.fullmatch(region):
-            problems.add("the region has characters that no region's name has")
+        if (problem := region_problem(name, region)) is not None:
+            problems.add(problem)
         super().__init__(name)
         self._account = account
         self._configuration_set = configuration_set
@@ -140,7 +141,7 @@ class SesSmtpBackend(SmtpBackend):
             port=port,
             tls=tls,
             credentials=self._credentials,
-            ca=ca or said.get("AWS_CA_BUNDLE") or None,
+            ca=ca or said.get("AWS_CA_BUNDLE") or ca_of_requests(said),
         )
         if server is None or problems:
             raise ConfigError(problems)
@@ -189,7 +190,8 @@ class SesSmtpBackend(SmtpBackend):
             self._chain.region()
         except DeliveryError as error:
             return [f"{self.name}: {error.detail}"]
-        return []
+        spoilt = None if self._credentials else self._chain.spoilt()
+        return [] if spoilt is None else [f"{self.name}: {spoilt}"]
 
     @property
     def account(self) -> str:

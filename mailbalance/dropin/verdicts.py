@@ -22,6 +22,7 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from mailbalance.wire.aws import told
 from mailbalance.wire.http import HttpResponse
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def of_exception(failed: AskError, backend: str) -> DeliveryError:
     detail = str(error) or type(error).__name__
     if failed.phase == "sign":
         return UnavailableError(
-            f"the request could not be signed: {detail}", phase="credentials", **facts
+            f"the request could not be signed: {told(error)}",
+            phase="credentials",
+            **facts,
         )
     if failed.phase == "exchange" and _never_sent(error, failed.outer):
         chain = _chain(error, failed.outer)

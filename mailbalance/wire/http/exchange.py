@@ -10,8 +10,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mailbalance.errors import TransientError
+from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.swift import swift
+from mailbalance.wire.reach import must_stay_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,6 +102,7 @@ class Exchange:
         backend: The name that errors carry.
         host: Where the request goes, for sentences in errors.
         phase: How far it came.
+        plain: Whether it goes without TLS, which is for this machine only.
         committed: Whether the call that hands over the last byte was made.
         cut: Whether that call failed, so that the request probably never arrived whole.
         blind: Whether no trace event was seen where there may never be one.
@@ -131,6 +133,7 @@ class Exchange:
         "host",
         "latest",
         "phase",
+        "plain",
         "received",
         "reused",
         "secured",
@@ -159,6 +162,7 @@ class Exchange:
         self.heads = 0
         self.harmless = harmless
         self.connection: Connection | None = None
+        self.plain = False
         self.connections: int | None = None
         self._clock = clock
         self._end = clock() + timeout
@@ -193,6 +197,8 @@ class Exchange:
                 or the caller does not want it any more.
         """
         self.blind = False
+        if self.plain and event.endswith("connect_tcp.complete"):
+            _must_stay_here(info["return_value"])
         step = event.partition(".")[2]
         if step == "send_request_body.failed":
             self.cut = True
@@ -215,7 +221,12 @@ class Exchange:
 
     async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
         """Do as ``trace`` does, for async clients."""
-        self.trace(event, info)
+        try:
+            self.trace(event, info)
+        except DeliveryError:
+            if event.endswith("connect_tcp.complete"):
+                await info["return_value"].aclose()
+            raise
 
     def may_be_committed(self) -> bool:
         """Say whether the commit point was passed, or nobody can tell."""
@@ -277,6 +288,16 @@ class Patience(float):
     def get(self, _name: str, _default: object = None) -> Patience:
         """Answer for every one of httpcore's timeouts, as their mapping would."""
         return self
+
+
+def _must_stay_here(stream: Any) -> None:
+    """Close a stream of httpcore's that leads to another machine, and say so."""
+    try:
+        must_stay_here(stream.get_extra_info("server_addr"))
+    except DeliveryError:
+        if hasattr(stream, "close"):  # those of event loops have ``aclose``
+            stream.close()
+        raise
 
 
 def _is_connect(info: Mapping[str, Any]) -> bool:

@@ -20,12 +20,13 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from mailbalance.wire.http.reply import Reply
+from mailbalance.wire.tls import TOO_OLD, is_too_old
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailbalance.wire.http.exchange import Exchange
-from mailbalance.wire.http.reply import Reply
 
 #: Characters of a foreign exception's text that are quoted.
 _QUOTE = 200
@@ -122,7 +123,7 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
             f"{refused} ({exchange.host})",
             backend=exchange.backend,
             phase=exchange.phase,
-            code="proxy" if "ProxyError" in names else "certificate",
+            code=_refusal_code(error, names),
         )
     return TransientError(
         _detail(error, names, exchange),
@@ -252,10 +253,18 @@ def _code(error: BaseException, names: list[str]) -> str:
     return "closed" if not _CLOSED.isdisjoint(names) else ""
 
 
+def _refusal_code(error: BaseException, names: list[str]) -> str:
+    if any(map(is_too_old, _chain(error))):
+        return "tls"
+    return "proxy" if "ProxyError" in names else "certificate"
+
+
 def _certificate(error: BaseException) -> str:
     for found in _chain(error):
         if isinstance(found, ssl.SSLCertVerificationError):
             return f"the certificate is not to be trusted: {found.verify_message}"
+        if is_too_old(found):
+            return f"the TLS handshake failed: {TOO_OLD}"
     return ""
 
 

@@ -78,6 +78,7 @@ def _retire_after_oddity(response: Any, reply: Reply, exchange: Exchange) -> Non
 
 
 def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
+    exchange.plain = request.url.startswith("http:")
     headers = framed(request, host=True).items()
     return httpcore2.Request(
         request.method,

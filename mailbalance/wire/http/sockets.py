@@ -207,7 +207,7 @@ class SocketStream(httpcore2.NetworkStream):
         """Answer what httpcore asks: whether an idle connection has news, i.e. is dead."""
         if info == "is_readable":
             return self.retired or is_readable(self._sock.fileno())
-        return None
+        return self._sock.getpeername() if info == "server_addr" else None
 
 
 def is_readable(descriptor: int) -> bool:

@@ -73,6 +73,7 @@ async def _connect(family: int, address: Any, limit: float | None) -> Stream:
         async with asyncio.timeout(limit):
             await loop.sock_connect(sock, address)
         _, stream = await loop.create_connection(Stream, sock=sock)
+        stream.peer = sock.getpeername()
     except BaseException:
         sock.close()
         raise
@@ -85,6 +86,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     Attributes:
         retired: Set to have the pool close it instead of using it again.
         before: The body of the last reply that came over it.
+        peer: The address of the other end.
     """
 
     _transport: asyncio.Transport
@@ -100,6 +102,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._paused = False
         self.retired = False
         self.before = b""
+        self.peer: Any = None
         self._held = b""
         self._handed = False
 
@@ -213,6 +216,8 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """Answer what httpcore asks: whether an idle connection has news, i.e. is dead."""
+        if info == "server_addr":
+            return self.peer
         if info != "is_readable":
             return None
         if self.retired or self._ended or self._buffer:

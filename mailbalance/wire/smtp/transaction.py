@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 from mailbalance.backend import Refusal
 from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
 from mailbalance.frozen import FrozenDict
+from mailbalance.secret import bare
 from mailbalance.wire.smtp.body import chunks
 from mailbalance.wire.smtp.commands import DATA, envelope_commands
 from mailbalance.wire.smtp.deadline import EARLY_REPLY
@@ -116,7 +117,8 @@ class Transaction:
         except BrokenError as broken:
             self._sound = False
             self.stale = broken.kind == "closed" and not self._heard
-            raise (yield from self._after(broken)) from broken
+            # Its frames hold what the server said, which may be an echo of the login.
+            raise (yield from self._after(broken)) from bare(broken)
         except DeliveryError:
             self._ended = True
             raise
@@ -216,7 +218,7 @@ class Transaction:
             UnknownOutcomeError: When there is an id in it.
         """
         ids = self._mail.ids
-        if ids is not None and any(map(_has_digit, ids(reply.text))):
+        if ids is not None and any(map(_is_id, ids(reply.text))):
             raise self._unknown(
                 "the reply has the id of the message before it, so it may be no reply to "
                 "this one"
@@ -302,9 +304,9 @@ class Transaction:
         return reply
 
 
-def _has_digit(text: str) -> bool:
-    """Tell an id from a word: no provider's id is of letters only."""
-    return any(map(str.isdigit, text))
+def _is_id(text: str) -> bool:
+    """Tell an id from a word: no provider's id is short, or of letters only."""
+    return len(text) > 3 and any(map(str.isdigit, text))
 
 
 def _ends_session(reply: Reply) -> bool:
