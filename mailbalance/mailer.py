@@ -18,7 +18,10 @@ from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
 from mailbalance.stages import Stages
-from mailbalance.under_way import UnderWay  # now: exit functions run in reverse order
+from mailbalance.under_way import (  # now: exit functions run in reverse order
+    UnderWay,
+    without_asyncio,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -186,7 +189,13 @@ class Mailer(Stages):
 
         Cancelled before the message was handed over, it stops. Cancelled later, it cannot
         recall it: the attempt finishes on its own and observers are told.
+
+        Raises:
+            MailError: Besides what ``send`` raises: without an event loop of asyncio, as
+                under trio.
         """
+        if asyncio._get_running_loop() is None:
+            raise without_asyncio("asend")
         taken = self.take(message, **fields)
         if taken.key is not None:
             return await keyed.asend(self, taken, via, envelope)

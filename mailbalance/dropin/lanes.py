@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from mailbalance.backend import Receipt, Try
-from mailbalance.backends._ses_reply import without_id
 from mailbalance.dropin.outcomes import code_of
 from mailbalance.dropin.own_client import AskError, OwnClient
 from mailbalance.dropin.single import stand_ins_for
 from mailbalance.dropin.stand_ins import CallersClient
-from mailbalance.dropin.verdicts import of_entry, of_error, of_exception
+from mailbalance.dropin.verdicts import (
+    of_entry,
+    of_error,
+    of_exception,
+    of_success_without_ids,
+)
 from mailbalance.dropin.words import WORDS
 from mailbalance.errors import DeliveryError, MessageError, RejectedError
 from mailbalance.message import Envelope
@@ -169,7 +173,7 @@ class BulkSide:
             judged = (
                 of_error(answer, message, envelope, name)
                 if http.status_code >= 300
-                else without_id(name, http.status_code)
+                else of_success_without_ids(http, name)
             )
         if isinstance(judged, DeliveryError):
             return judged

@@ -19,6 +19,7 @@ import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mailbalance.errors import UnavailableError
 from mailbalance.later import Later
 from mailbalance.wire.polling import OUT, new_poll
 from mailbalance.wire.within import awithin, within
@@ -121,6 +122,23 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def must_stay_here(peer: Any) -> None:
+    """Refuse plaintext to another machine, whatever the name resolved to.
+
+    Args:
+        peer: The address of the other end, as ``getpeername`` gives it.
+
+    Raises:
+        UnavailableError: When it is not this machine, or unknown.
+    """
+    host = peer[0] if isinstance(peer, tuple) and peer else ""
+    if not is_address(host) or not ipaddress.ip_address(host).is_loopback:
+        raise UnavailableError(
+            "plaintext reaches another machine; it works over loopback only: use https://",
+            phase="connect",
+        )
 
 
 class _Race:

@@ -14,8 +14,8 @@ SABOTEURS = (
         (
             Change(
                 "wire/smtp/transaction.py",
-                "        self.committed = True\n        yield Write(DOT",
-                "        yield Write(DOT",
+                "        self.committed = True\n        yield Commit(DOT",
+                "        yield Commit(DOT",
             ),
         ),
         (TRANSACTION,),

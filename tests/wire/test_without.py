@@ -74,7 +74,7 @@ def first_error(receipt):
 )
 @pytest.mark.parametrize("make", [MailtrapBackend, SesBackend])
 def test_a_socks_proxy_is_named_and_the_next_backend_asked(sent, make, proxy):
-    options = {"token": "t"} if make is MailtrapBackend else KEYS
+    options = {"token": "a-token-of-mailtrap"} if make is MailtrapBackend else KEYS
     backend = make(**options, environ={"HTTPS_PROXY": proxy})
 
     first = first_error(sent(backend))
@@ -91,7 +91,9 @@ def test_a_dead_proxy_is_named_without_its_password(sent, scheme):
         port = peer.port
     environ = {"HTTPS_PROXY": f"{scheme}://user:hidden@127.0.0.1:{port}"}
 
-    first = first_error(sent(MailtrapBackend(token="t", environ=environ)))
+    first = first_error(
+        sent(MailtrapBackend(token="a-token-of-mailtrap", environ=environ))
+    )
 
     assert first.phase == "proxy"
     assert f"the proxy 127.0.0.1:{port} on the way to send.api" in first.detail
@@ -113,7 +115,9 @@ def no_threads(monkeypatch):
 def ways():
     """Give backends that must ask a resolver, or for keys."""
     name = "some.host"
-    yield MailtrapBackend(token="t", base_url=f"https://{name}", environ={})
+    yield MailtrapBackend(
+        token="a-token-of-mailtrap", base_url=f"https://{name}", environ={}
+    )
     yield SesBackend(**KEYS, endpoint=f"https://{name}", environ={})
     yield SesBackend(region="eu-west-1", environ={"AWS_PROFILE": "p"})
     yield SesBackend(
@@ -121,7 +125,7 @@ def ways():
         endpoint=f"https://{name}",
         environ={"HTTPS_PROXY": "http://some.proxy:1"},
     )
-    yield MailtrapSmtpBackend(token="t", host=name)
+    yield MailtrapSmtpBackend(token="a-token-of-mailtrap", host=name)
     yield SesSmtpBackend(region="eu-west-1", environ={"AWS_PROFILE": "p"}, host=name)
 
 
@@ -141,7 +145,11 @@ def test_smtp_works_without_poll(sent, ca, security, monkeypatch):
     monkeypatch.delattr(select, "poll")
     with SmtpPeer(security=security) as peer:
         backend = MailtrapSmtpBackend(
-            token="t", host="127.0.0.1", port=peer.port, tls=security, ca=ca
+            token="a-token-of-mailtrap",
+            host="127.0.0.1",
+            port=peer.port,
+            tls=security,
+            ca=ca,
         )
         assert sent(backend).backend == "mailtrap-smtp"
         assert len(peer.accepted) == 1
@@ -157,6 +165,8 @@ def test_http_works_without_poll(sent, monkeypatch):
     with Peer((answer,)) as peer:
         for backend in (
             SesBackend(**KEYS, endpoint=f"http://127.0.0.1:{peer.port}"),
-            MailtrapBackend(token="t", base_url=f"http://127.0.0.1:{peer.port}"),
+            MailtrapBackend(
+                token="a-token-of-mailtrap", base_url=f"http://127.0.0.1:{peer.port}"
+            ),
         ):
             assert sent(backend).backend == backend.name

@@ -137,6 +137,7 @@ def framed(request: HttpRequest, *, host: bool = False) -> dict[str, str]:
 
 
 def _call(request: HttpRequest, exchange: Exchange, trace: Any) -> dict[str, Any]:
+    exchange.plain = request.url.startswith("http:")
     return {
         "method": request.method,
         "url": request.url,

@@ -7,11 +7,12 @@ trace events of httpcore and decides when the commit point is passed. What must 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mailbalance.errors import TransientError
+from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.swift import swift
 from mailbalance.wire.deadline import Deadline
+from mailbalance.wire.reach import must_stay_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,18 @@ _PHASES = {
     "send_request_headers.started": "request",
     "receive_response_headers.started": "reply",
 }
+
+
+class Connection(Protocol):
+    """What is known of a connection after a reply.
+
+    Attributes:
+        before: The body of the last reply that came over it.
+        retired: Set to have it dropped instead of used again.
+    """
+
+    before: bytes
+    retired: bool
 
 
 @swift
@@ -65,11 +78,20 @@ class HttpResponse:
     """A reply: its status, its headers by lower-case name, and its body.
 
     The body of a 2xx is complete; that of an error may be cut, since the status decides.
+
+    Attributes:
+        status: The status.
+        headers: The headers.
+        body: The body.
+        before: The body of the reply before it on the same connection, if that is known.
+        connection: That connection, if it is ours.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    before: bytes = field(default=b"", repr=False)
+    connection: Connection | None = field(default=None, repr=False, compare=False)
 
 
 class Exchange:
@@ -87,6 +109,7 @@ class Exchange:
         backend: The name that errors carry.
         host: Where the request goes, for sentences in errors.
         phase: How far it came.
+        plain: Whether it goes without TLS, which is for this machine only.
         committed: Whether the call that hands over the last byte was made.
         cut: Whether that call failed, so that the request probably never arrived whole.
         blind: Whether no trace event was seen where there may never be one.
@@ -96,6 +119,7 @@ class Exchange:
         received: Bytes of a reply seen, or ``None`` where nobody counts them.
         latest: The bytes that were read last.
         heads: How many replies seem to have begun.
+        connection: The connection in use, if it is ours.
         connections: Most connections of our pool; ``None`` for a user's own client.
         proxy: The proxy on the way, as host and port, if there is one.
         tunnelled: Whether that proxy was asked for its tunnel.
@@ -107,6 +131,7 @@ class Exchange:
         "backend",
         "blind",
         "committed",
+        "connection",
         "connections",
         "cut",
         "deadline",
@@ -115,6 +140,7 @@ class Exchange:
         "host",
         "latest",
         "phase",
+        "plain",
         "proxy",
         "received",
         "reused",
@@ -144,6 +170,8 @@ class Exchange:
         self.latest = b""
         self.heads = 0
         self.harmless = harmless
+        self.connection: Connection | None = None
+        self.plain = False
         self.connections: int | None = None
         self.proxy = ""
         self.tunnelled = False
@@ -195,6 +223,8 @@ class Exchange:
                 or the caller does not want it any more.
         """
         self.blind = False
+        if self.plain and event.endswith("connect_tcp.complete"):
+            _must_stay_here(info["return_value"])
         step = event.partition(".")[2]
         if step == "send_request_body.failed":
             self.cut = True
@@ -218,7 +248,12 @@ class Exchange:
 
     async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
         """Do as ``trace`` does, for async clients."""
-        self.trace(event, info)
+        try:
+            self.trace(event, info)
+        except DeliveryError:
+            if event.endswith("connect_tcp.complete"):
+                await info["return_value"].aclose()
+            raise
 
     def may_be_committed(self) -> bool:
         """Say whether the commit point was passed, or nobody can tell."""
@@ -284,6 +319,16 @@ class Patience(float):
         Its own streams keep to the plain number, so it must be that of the step at hand.
         """
         return Patience(self.exchange)
+
+
+def _must_stay_here(stream: Any) -> None:
+    """Close a stream of httpcore's that leads to another machine, and say so."""
+    try:
+        must_stay_here(stream.get_extra_info("server_addr"))
+    except DeliveryError:
+        if hasattr(stream, "close"):  # those of event loops have ``aclose``
+            stream.close()
+        raise
 
 
 def _is_connect(info: Mapping[str, Any]) -> bool:

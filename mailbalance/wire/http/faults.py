@@ -21,12 +21,13 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from mailbalance.wire.http.reply import Reply
+from mailbalance.wire.tls import TOO_OLD, is_too_old
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailbalance.wire.http.exchange import Exchange
-from mailbalance.wire.http.reply import Reply
 
 #: Characters of a foreign exception's text that are quoted.
 _QUOTE = 200
@@ -135,7 +136,7 @@ def translate(error: BaseException, exchange: Exchange) -> DeliveryError:
             f"{refused} ({_next_stop(exchange)})",
             backend=exchange.backend,
             phase=exchange.phase,
-            code="certificate",
+            code="tls" if any(map(is_too_old, _chain(error))) else "certificate",
         )
     return TransientError(
         _detail(error, names, exchange),
@@ -273,6 +274,8 @@ def _certificate(error: BaseException) -> str:
     for found in _chain(error):
         if isinstance(found, ssl.SSLCertVerificationError):
             return f"the certificate is not to be trusted: {found.verify_message}"
+        if is_too_old(found):
+            return f"the TLS handshake failed: {TOO_OLD}"
     return ""
 
 

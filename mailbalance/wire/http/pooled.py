@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 from mailbalance.later import Later
 from mailbalance.wire.http import faults
 from mailbalance.wire.http.clients import framed
-from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
+from mailbalance.wire.http.exchange import (
+    Connection,
+    Exchange,
+    HttpRequest,
+    HttpResponse,
+)
 from mailbalance.wire.http.reply import Reply
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ def post(
     """Send through a pool of threads; its exceptions pass."""
     response = pool.handle_request(_outgoing(request, exchange, exchange.trace))
     reply = Reply(response.status, _headers(response.headers))
+    exchange.connection = _connection(response)
     with closing(response):
         try:
             with faults.reading(reply):
@@ -47,6 +53,7 @@ async def apost(
         _outgoing(request, exchange, exchange.atrace)
     )
     reply = Reply(response.status, _headers(response.headers))
+    exchange.connection = _connection(response)
     async with aclosing(response):
         try:
             with faults.reading(reply):
@@ -58,17 +65,20 @@ async def apost(
     return reply.settled(exchange)
 
 
+def _connection(response: Any) -> Connection | None:
+    """Return the stream below, unless it is httpcore's own (TLS inside TLS)."""
+    stream: Connection | None = response.extensions.get("network_stream")
+    return stream if hasattr(stream, "retired") else None
+
+
 def _retire_after_oddity(response: Any, reply: Reply, exchange: Exchange) -> None:
-    stream = response.extensions.get("network_stream")
-    if (
-        exchange.received
-        and not reply.is_exact(exchange)
-        and hasattr(stream, "retired")
-    ):
+    stream = _connection(response)
+    if stream is not None and exchange.received and not reply.is_exact(exchange):
         stream.retired = True
 
 
 def _outgoing(request: HttpRequest, exchange: Exchange, trace: Any) -> Any:
+    exchange.plain = request.url.startswith("http:")
     headers = framed(request, host=True).items()
     return httpcore2.Request(
         request.method,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore2
 
+from mailbalance.wire.http.direct.steps import must_be_an_answer
 from mailbalance.wire.http.exchange import Patience
 from mailbalance.wire.polling import IN, new_poll
 from mailbalance.wire.reach import look_up, reach
@@ -84,6 +85,13 @@ def is_early(timeout: float | None) -> bool:
 def outlives_cancelling(timeout: float | None) -> bool:
     """Say whether this wait belongs to a request that is committed."""
     return isinstance(timeout, Patience) and timeout.exchange.may_be_committed()
+
+
+def is_committed_again(timeout: float | None) -> bool:
+    """Say whether this write ended a request on a connection that was used before."""
+    if not isinstance(timeout, Patience):
+        return False
+    return timeout.exchange.committed and timeout.exchange.reused
 
 
 class told_as:  # noqa: N801 - reads as the context manager it is
@@ -162,12 +170,15 @@ class SocketStream(httpcore2.NetworkStream):
 
     Attributes:
         retired: Set to have the pool close it instead of using it again.
+        before: The body of the last reply that came over it.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.retired = False
+        self.before = b""
         self._held = b""
+        self._handed = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is, at most ``max_bytes``; ``b""`` at the end."""
@@ -180,6 +191,9 @@ class SocketStream(httpcore2.NetworkStream):
                 if found is None:
                     raise
                 data = found
+            if self._handed:
+                self._handed = False
+                must_be_an_answer(data, self._sock, parted=True)
         saw(timeout, data)
         return data
 
@@ -204,6 +218,7 @@ class SocketStream(httpcore2.NetworkStream):
             while rest:
                 self._sock.settimeout(seconds(timeout))
                 rest = rest[self._sock.send(rest) :]
+        self._handed = is_committed_again(timeout)
 
     def close(self) -> None:
         """Drop the connection without a goodbye: what is unsent must stay unsent."""
@@ -230,7 +245,7 @@ class SocketStream(httpcore2.NetworkStream):
         """Answer what httpcore asks: whether an idle connection has news, i.e. is dead."""
         if info == "is_readable":
             return self.retired or is_readable(self._sock.fileno())
-        return None
+        return self._sock.getpeername() if info == "server_addr" else None
 
 
 def is_readable(descriptor: int) -> bool:

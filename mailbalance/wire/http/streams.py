@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpcore2
 
+from mailbalance.wire.http.direct.steps import must_be_an_answer
 from mailbalance.wire.http.sockets import (
     Tls,
+    is_committed_again,
     is_early,
     is_readable,
     limit_of,
@@ -25,6 +27,7 @@ from mailbalance.wire.http.sockets import (
     told_as,
 )
 from mailbalance.wire.reach import areach
+from mailbalance.wire.unasked import UnaskedError
 
 if TYPE_CHECKING:
     import ssl
@@ -52,6 +55,7 @@ class Streams(httpcore2.AsyncNetworkBackend):
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 _, stream = await loop.create_connection(Stream, sock=sock)
+                stream.peer = sock.getpeername()
             except BaseException:
                 sock.close()
                 raise
@@ -63,6 +67,8 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     Attributes:
         retired: Set to have the pool close it instead of using it again.
+        before: The body of the last reply that came over it.
+        peer: The address of the other end.
     """
 
     _transport: asyncio.Transport
@@ -77,7 +83,10 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._full = False
         self._paused = False
         self.retired = False
+        self.before = b""
+        self.peer: Any = None
         self._held = b""
+        self._handed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
@@ -86,10 +95,23 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def data_received(self, data: bytes) -> None:
         """Keep what arrived (called by asyncio)."""
         self._buffer += data
+        if self._handed:
+            self._check()
         if len(self._buffer) > _HIGH_WATER and not self._paused:
             self._paused = True
             self._transport.pause_reading()
         _wake(self._reader)
+
+    def _check(self) -> None:
+        """Forget what came before the server can have had the request."""
+        self._handed = False
+        sock = self._transport.get_extra_info("socket")
+        left = self._transport.get_write_buffer_size()
+        try:
+            must_be_an_answer(self._buffer, sock, parted=True, left=left)
+        except UnaskedError as error:
+            self._buffer.clear()
+            self._ended, self._fault = True, error
 
     def eof_received(self) -> None:
         """Note that the other side is done (called by asyncio)."""
@@ -145,6 +167,7 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             if self._ended or self._transport.is_closing():
                 raise OSError("the connection is closed")
             self._transport.write(buffer)
+            self._handed = is_committed_again(timeout)
             while self._full and not self._ended:
                 self._writer = self._loop.create_future()
                 await self._wait(self._writer, timeout)
@@ -179,6 +202,8 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         """Answer what httpcore asks: whether an idle connection has news, i.e. is dead."""
+        if info == "server_addr":
+            return self.peer
         if info != "is_readable":
             return None
         if self.retired or self._ended or self._buffer:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.later import Later
-from mailbalance.secret import hidden, shown, without_foreign_frames
+from mailbalance.secret import bare, hidden, shown, without_foreign_frames
 from mailbalance.wire.http import clients, faults, pooled
 from mailbalance.wire.http.direct import DirectRoads
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
@@ -176,8 +176,13 @@ class HttpWire:
                 carry = self._ways.get(url) or self._find_way(url)
                 return carry(request, exchange)
             except BaseException as error:
+                if isinstance(error, DeliveryError):
+                    bare(
+                        error
+                    )  # frames below hold what the server said, perhaps an echo
+                    raise
                 without_foreign_frames(error)
-                if isinstance(error, DeliveryError) or not faults.is_of_the_way(error):
+                if not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
                     raise faults.translate(error, exchange) from shown(error)
@@ -190,8 +195,13 @@ class HttpWire:
                 carry = self._aways.get(url) or self._find_async_way(url)
                 return await carry(request, exchange)
             except BaseException as error:
+                if isinstance(error, DeliveryError):
+                    bare(
+                        error
+                    )  # frames below hold what the server said, perhaps an echo
+                    raise
                 without_foreign_frames(error)
-                if isinstance(error, DeliveryError) or not faults.is_of_the_way(error):
+                if not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
                     raise faults.translate(error, exchange) from shown(error)
@@ -289,7 +299,8 @@ class HttpWire:
             yield
         except OSError as error:
             raise UnavailableError(
-                "the file of trusted certificates (ca, AWS_CA_BUNDLE) cannot be read: "
+                "the file of trusted certificates (ca, AWS_CA_BUNDLE, "
+                "REQUESTS_CA_BUNDLE) cannot be read: "
                 f"{error.strerror or 'it holds none'}",
                 backend=self._backend,
                 phase="connect",

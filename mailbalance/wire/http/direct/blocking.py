@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mailbalance.secret import bare
-from mailbalance.wire.http.direct.steps import Finish, Read, Write
+from mailbalance.wire.http.direct.steps import Finish, Read, Write, must_be_an_answer
 from mailbalance.wire.http.exchange import HttpResponse
 from mailbalance.wire.polling import IN, OUT, new_poll
 
@@ -42,6 +42,10 @@ class SocketLine:
 
     The socket never blocks: waiting is ``poll``'s, which costs one system call where a
     socket's own time-out costs two.
+
+    Attributes:
+        retired: Set to have it dropped instead of used again.
+        before: The body of the last reply that came over it.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -56,6 +60,9 @@ class SocketLine:
         self._poll = new_poll()
         self._poll.register(sock, IN)
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._parted = self._handed = self._used = False
+        self.retired = False
+        self.before = b""
 
     def write(
         self, rest: list[memoryview], limit: float, patience: float = math.inf
@@ -71,6 +78,7 @@ class SocketLine:
             OSError: When that failed, or took too long.
         """
         ends = time.monotonic() + limit
+        self._parted = True
         while rest:
             if not self._send(rest):
                 self._wait(min(ends - time.monotonic(), patience), IN | OUT)
@@ -78,24 +86,31 @@ class SocketLine:
                     return said
         return self._glance()
 
-    def finish(self, pieces: Pieces, limit: float) -> None:
-        """Hand the request's last bytes to the kernel, whatever the server says.
+    def finish(self, pieces: Pieces, limit: float) -> bytes | None:
+        """Hand the request's last bytes to the kernel, unless the server spoke before.
+
+        Returns:
+            What the server said; then nothing of this was handed over. A new connection
+            is not looked at.
 
         Raises:
             OSError: When that failed, or took too long.
         """
+        if self._used and self._poll.poll(0) and (said := self._unasked()) is not None:
+            return said
         # In one piece: TLS needs it, and so few bytes are joined sooner than listed.
         data = memoryview(b"".join(pieces))
         try:
             rest = [data[self.socket.send(data) :]]
         except _FULL:
             rest = [data]
-        if not rest[0]:
-            return
-        ends = time.monotonic() + limit
-        while rest:
-            self._wait(ends - time.monotonic(), OUT)
-            self._send(rest)
+        if rest[0]:
+            ends = time.monotonic() + limit
+            while rest:
+                self._wait(ends - time.monotonic(), OUT)
+                self._send(rest)
+        self._handed = self._used
+        return None
 
     def read(self, limit: float) -> bytes:
         """Wait for some bytes; ``b""`` when the server closed.
@@ -115,13 +130,21 @@ class SocketLine:
                 if not self._poll.poll(0):
                     raise
             try:
-                return self.socket.recv(_RECEIVE)
+                data = self.socket.recv(_RECEIVE)
             except _AGAIN:
                 limit = ends - time.monotonic()
+                continue
+            if self._handed:
+                self._handed = False
+                must_be_an_answer(data, self.socket, parted=self._parted)
+            return data
 
     @property
     def quiet(self) -> bool:
         """Whether it is open and nothing has come that nobody asked for."""
+        self._used, self._parted, self._handed = True, False, False
+        if self.retired:
+            return False
         if not self._poll.poll(0):
             return True
         try:
@@ -182,6 +205,12 @@ class SocketLine:
         except _AGAIN:
             return None  # TLS's own talk, such as a session ticket
 
+    def _unasked(self) -> bytes | None:
+        try:
+            return self._glance()
+        except OSError:
+            return b""
+
     def _wait(self, limit: float, events: int) -> None:
         if limit <= 0:
             raise TimeoutError("the deadline has passed")
@@ -220,7 +249,7 @@ def pump(line: SocketLine, dialogue: Dialogue) -> HttpResponse:
         answer = None
         try:
             if type(step) is Finish:
-                line.finish(*step)
+                answer = line.finish(*step)
             elif type(step) is Read:
                 answer = line.read(step)
             elif type(step) is HttpResponse:

@@ -20,7 +20,7 @@ from mailbalance.wire.http.direct.dialogue import Dialogue
 from mailbalance.wire.http.direct.outgoing import Origin, outgoing, target
 from mailbalance.wire.http.direct.shelf import Shelf, crowded
 from mailbalance.wire.http.direct.steps import broken
-from mailbalance.wire.reach import reach
+from mailbalance.wire.reach import must_stay_here, reach
 from mailbalance.wire.slots import Slots
 from mailbalance.wire.tls import client_context
 
@@ -100,6 +100,8 @@ class BlockingPool:
         line = None
         try:
             line = SocketLine(reach(origin.host, origin.port, exchange.left()))
+            if origin.scheme == "http":
+                must_stay_here(line.socket.getpeername())
             if origin.scheme == "https":
                 exchange.enter("tls")
                 line.start_tls(client_context(self._ca), origin.host, exchange.left())
@@ -127,6 +129,7 @@ class BlockingPool:
 
 
 def _run(door: _Door, line: SocketLine, dialogue: Dialogue) -> HttpResponse:
+    dialogue.exchange.connection = line
     try:
         return pump(line, dialogue)
     finally:

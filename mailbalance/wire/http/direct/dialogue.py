@@ -24,9 +24,10 @@ from mailbalance.wire.deadline import EARLY_REPLY
 from mailbalance.wire.http import faults
 from mailbalance.wire.http.direct.replies import ReplyReader
 from mailbalance.wire.http.direct.steps import BrokenError, Finish, Read, Write, broken
+from mailbalance.wire.unasked import UnaskedError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from mailbalance.wire.http.direct.outgoing import Outgoing
     from mailbalance.wire.http.direct.steps import Step, Steps
@@ -50,6 +51,7 @@ class Dialogue:
         exchange: How far it came, its deadline, and what it may become of it.
 
     Attributes:
+        exchange: How far the request came.
         keep: Whether the connection may be used again.
         stale: Whether a kept connection turned out to be dead, so that the request may
             go out again on another one: nobody can have read it.
@@ -59,7 +61,7 @@ class Dialogue:
         self.keep = False
         self.stale = False
         self._outgoing = outgoing
-        self._exchange = exchange
+        self.exchange = exchange
         self._reader = ReplyReader()
         self._interim = b""  # what came before the commit point
 
@@ -69,7 +71,7 @@ class Dialogue:
         Raises:
             DeliveryError: When the request was not sent, or its outcome is unknown.
         """
-        exchange, reader = self._exchange, self._reader
+        exchange, reader = self.exchange, self._reader
         exchange.phase, exchange.received, exchange.cut = "request", 0, False
         try:
             said = yield from self._request()
@@ -78,6 +80,7 @@ class Dialogue:
                     if said is None:
                         said = yield Read(exchange.left_in_all())
                 except OSError as error:
+                    exchange.saw(error.data if isinstance(error, UnaskedError) else b"")
                     reader.break_off(error)
                 else:
                     exchange.saw(said or b"")
@@ -95,20 +98,16 @@ class Dialogue:
             What the server said and the reader has not been given yet, if anything.
         """
         before, last = self._outgoing
-        exchange = self._exchange
+        exchange = self.exchange
         try:
             if before:
-                rest = list(before)
-                share_of = exchange.deadline.share_of
-                while True:
-                    left = exchange.left()
-                    said = yield Write((rest, left, share_of(left)))
-                    if said is None:
-                        break
-                    yield from self._interrupted(said)
-                    if self._reader.reply is not None:
-                        return None
-            yield Finish((last, exchange.commit()))
+                yield from self._before_the_last(before)
+                if self._reader.reply is not None:
+                    return None
+            while (said := (yield Finish((last, exchange.commit())))) is not None:
+                yield from self._spoke_first(said, begun=bool(before))
+                if self._reader.reply is not None:
+                    return None
         except OSError as error:
             exchange.cut = exchange.committed
             return (yield from self._last_words(error))
@@ -117,9 +116,21 @@ class Dialogue:
             exchange.saw(self._interim)
         return None
 
+    def _before_the_last(
+        self, before: Sequence[memoryview]
+    ) -> Generator[Step, bytes | None, None]:
+        """Write all but the last block, or stop where the server has replied."""
+        rest, share_of = list(before), self.exchange.deadline.share_of
+        while self._reader.reply is None:
+            left = self.exchange.left()
+            said = yield Write((rest, left, share_of(left)))
+            if said is None:
+                return
+            yield from self._interrupted(said)
+
     def _settled(self) -> HttpResponse:
         """Give the reply, unless it is a success of what was not sent."""
-        reply, exchange = self._reader.reply, self._exchange
+        reply, exchange = self._reader.reply, self.exchange
         assert reply is not None  # noqa: S101 - a reply that is done has a head
         early = exchange.cut or not exchange.committed
         if early and 200 <= reply.status < 300:
@@ -139,7 +150,7 @@ class Dialogue:
             BrokenError: When it is no answer.
             TransientError: When it is about the server's trouble, not about the request.
         """
-        reader, exchange = self._reader, self._exchange
+        reader, exchange = self._reader, self.exchange
         while said and reader.reply is None:
             reader.feed(said)
             self._interim += said
@@ -155,6 +166,20 @@ class Dialogue:
         if reply.status >= 500 and reply.status != _BUSY:
             raise faults.failed_early(reply.status, exchange)
 
+    def _spoke_first(
+        self, said: bytes, *, begun: bool
+    ) -> Generator[Step, bytes | None, None]:
+        """Judge what was there just before the commit point, which is not passed.
+
+        Raises:
+            BrokenError: When nothing of the request was written, or as ``_interrupted``.
+            TransientError: As ``_interrupted``.
+        """
+        self.exchange.committed = False
+        if not begun:
+            raise BrokenError("it did not wait for the request", "WriteError")
+        yield from self._interrupted(said)
+
     def _last_words(
         self, error: OSError
     ) -> Generator[Step, bytes | None, bytes | None]:
@@ -168,8 +193,8 @@ class Dialogue:
             raise broken(error, "Write") from error
         try:
             while self._reader.reply is None:
-                said = yield Read(min(EARLY_REPLY, self._exchange.left_in_all()))
-                if said and self._exchange.committed:
+                said = yield Read(min(EARLY_REPLY, self.exchange.left_in_all()))
+                if said and self.exchange.committed:
                     return said
                 yield from self._interrupted(said or b"")
         except (OSError, BrokenError):

@@ -20,16 +20,17 @@ from mailbalance.secret import bare
 from mailbalance.wire.alarm import Alarm
 from mailbalance.wire.http.direct.bio import Tls
 from mailbalance.wire.http.direct.blocking import LINGER_NONE
-from mailbalance.wire.http.direct.steps import Finish, Read, Write
+from mailbalance.wire.http.direct.steps import Finish, Read, must_be_an_answer
 from mailbalance.wire.http.exchange import HttpResponse
 from mailbalance.wire.lending import LendingProtocol
 from mailbalance.wire.polling import IN, new_poll
+from mailbalance.wire.unasked import UnaskedError
 
 if TYPE_CHECKING:
     import ssl
 
     from mailbalance.wire.http.direct.dialogue import Dialogue
-    from mailbalance.wire.http.direct.steps import Pieces, Step
+    from mailbalance.wire.http.direct.steps import Pieces, Step, Write
     from mailbalance.wire.http.exchange import Exchange
 
 #: Bytes given to the transport at once: what it cannot send it copies.
@@ -47,6 +48,12 @@ class TransportLine(LendingProtocol):
 
     Args:
         sock: The socket below it.
+
+    Attributes:
+        look: Gives whether the socket has anything that the loop has not seen.
+        used: Whether it has carried a request before.
+        retired: Set to have it dropped instead of used again.
+        before: The body of the last reply that came over it.
     """
 
     _transport: asyncio.Transport
@@ -65,6 +72,10 @@ class TransportLine(LendingProtocol):
         self._alarm = Alarm(self._loop, self._tell)
         self._poll = new_poll()
         self._poll.register(sock, IN)
+        self.look = self._poll.poll
+        self._parted = self._handed = False
+        self.used = self.retired = False
+        self.before = b""
 
     @classmethod
     async def over(cls, sock: socket.socket) -> TransportLine:
@@ -93,6 +104,8 @@ class TransportLine(LendingProtocol):
         else:
             self._tls.take(data)
             self._open()
+        if self._handed and self._said:
+            self._check()
         if len(self._said) > _HIGH_WATER and not self._held:
             self._held = True
             self._transport.pause_reading()
@@ -124,10 +137,22 @@ class TransportLine(LendingProtocol):
         tls = cast("Tls", self._tls)
         data, over = tls.opened()
         self._said += data
+        if self._handed and self._said:
+            self._check()  # before TLS itself has anything to send
         self._over = self._over or over
         self._fault = self._fault or tls.fault
         if (pending := tls.pending()) and not self._transport.is_closing():
             self._transport.write(pending)
+
+    def _check(self) -> None:
+        """Forget what came before the server can have had the request."""
+        self._handed = False
+        left = self._transport.get_write_buffer_size()
+        try:
+            must_be_an_answer(self._said, self._sock, parted=self._parted, left=left)
+        except UnaskedError as error:
+            self._said.clear()
+            self._over, self._fault = True, error
 
     def _tell(self, in_time: bool = False) -> None:
         """Wake the task; the alarm does so without a word."""
@@ -150,6 +175,7 @@ class TransportLine(LendingProtocol):
             OSError: When that failed, or took too long.
         """
         ends = self._loop.time() + limit
+        self._parted = True
         while rest or self._full:
             if not self._full:
                 block, rest[0] = rest[0][:_BLOCK], rest[0][_BLOCK:]
@@ -165,13 +191,21 @@ class TransportLine(LendingProtocol):
         await asyncio.sleep(0)
         return self._taken() if self._said or self._over else None
 
-    def finish(self, pieces: Pieces) -> None:
+    def finish(self, pieces: Pieces) -> bytes | None:
         """Hand over the request's last bytes without waiting; nothing can come between.
+
+        Returns:
+            What the server said before, or ``b""`` when it closed; then nothing of this
+            was handed over. A new connection is not looked at.
 
         Raises:
             OSError: When the connection is known to be lost.
         """
+        if self.used and (self._said or self._over):
+            return b"" if self._fault is not None else self._taken()
         self._hand_over(memoryview(b"".join(pieces)))
+        self._handed = self.used
+        return None
 
     async def read(self, limit: float, exchange: Exchange | None = None) -> bytes:
         """Wait for some bytes; ``b""`` when the server closed.
@@ -214,9 +248,11 @@ class TransportLine(LendingProtocol):
     @property
     def quiet(self) -> bool:
         """Whether it is open and nothing has come that nobody asked for."""
-        open_ = not (self._over or self._said or self._transport.is_closing())
+        self.used, self._parted, self._handed = True, False, False
+        if self.retired or self._over or self._said or self._transport.is_closing():
+            return False
         # The loop may not have looked at the socket since it was last used.
-        return open_ and not self._poll.poll(0)
+        return not self._poll.poll(0)
 
     def close(self) -> None:
         """Close it; nothing is on its way any more."""
@@ -270,6 +306,8 @@ class TransportLine(LendingProtocol):
             OSError: When it was no orderly end.
         """
         if not self._said and self._fault is not None:
+            if isinstance(self._fault, UnaskedError):
+                raise self._fault
             raise OSError(str(self._fault)) from self._fault
         data = bytes(self._said)
         self._said.clear()
@@ -314,13 +352,16 @@ async def pump(
         answer = None
         try:
             if type(step) is Finish:
-                line.finish(step.pieces)
+                if line.look(0):  # the loop has not seen it; two turns, as in write
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+                answer = line.finish(step.pieces)
             elif type(step) is Read:
                 answer = await line.read(step, exchange)
             elif type(step) is HttpResponse:
                 return step
-            elif type(step) is Write:
-                answer = await line.write(*step)
+            else:
+                answer = await line.write(*cast("Write", step))
         except OSError as error:
             step = steps.throw(bare(error))
         else:

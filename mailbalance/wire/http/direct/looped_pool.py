@@ -21,7 +21,7 @@ from mailbalance.wire.http.direct.outgoing import Origin, outgoing, target
 from mailbalance.wire.http.direct.shelf import Shelf, crowded
 from mailbalance.wire.http.direct.steps import broken
 from mailbalance.wire.loop_end import closing_at_the_end
-from mailbalance.wire.reach import areach
+from mailbalance.wire.reach import areach, must_stay_here
 from mailbalance.wire.slots import LoopedSlots
 from mailbalance.wire.tls import client_context
 
@@ -106,6 +106,8 @@ class LoopedPool:
         try:
             sock = await areach(origin.host, origin.port, exchange.left())
             line = await TransportLine.over(sock)
+            if origin.scheme == "http":
+                must_stay_here(sock.getpeername())
             if origin.scheme == "https":
                 exchange.enter("tls")
                 context = client_context(self._ca)
@@ -124,6 +126,7 @@ class LoopedPool:
 async def _run(
     door: _Door, line: TransportLine, dialogue: Dialogue, exchange: Exchange
 ) -> HttpResponse:
+    exchange.connection = line
     try:
         return await pump(line, dialogue, exchange)
     finally:

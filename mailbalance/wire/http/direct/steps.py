@@ -6,11 +6,14 @@ pumping.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from mailbalance.wire.http.exchange import HttpResponse
+from mailbalance.wire.unasked import UnaskedError, is_under_way
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Generator
 
 #: Bytes to write, in pieces that nobody needs to join. Views, since they hold secrets and
@@ -34,9 +37,10 @@ class Write(tuple["list[memoryview]", float, float]):
 
 
 class Finish(tuple["Pieces", float]):
-    """Hand over the end of the request, whatever the server says; answered with ``None``.
+    """Hand over the end of the request; answered with ``None``.
 
-    This is the commit point of a request that sends mail.
+    This is the commit point of a request that sends mail. If the server has said something
+    just before, nothing is handed over, and the answer is that; ``b""`` when it closed.
     """
 
     __slots__ = ()
@@ -69,6 +73,35 @@ class BrokenError(Exception):
     def __init__(self, detail: str, *words: str) -> None:
         super().__init__(detail)
         self.words = words
+
+
+#: How a final reply begins, with the digit that tells its kind.
+_FINAL = re.compile(rb"HTTP/1\.\d ([2-5])")
+
+#: What a server says that gave an idle connection up (RFC 9110 section 15.5.9).
+_GIVEN_UP = re.compile(rb"HTTP/1\.\d (?:408|1)")
+
+
+def must_be_an_answer(
+    data: bytes | bytearray, sock: socket.socket, *, parted: bool, left: int = 0
+) -> None:
+    """Refuse to take for an answer what came before the request can have arrived.
+
+    Args:
+        data: The first bytes that came after the commit point.
+        sock: The connection.
+        parted: Whether the request went in several writes: the server may then refuse it
+            before it has the last.
+        left: Bytes that not even the kernel has yet.
+
+    Raises:
+        UnaskedError: When they are no answer to the request.
+    """
+    if not data or not (left or is_under_way(sock)) or _GIVEN_UP.match(data):
+        return
+    found = _FINAL.match(data)
+    if not parted or (found is not None and found[1] == b"2"):
+        raise UnaskedError(bytes(data[:64]))
 
 
 def broken(error: Exception, what: str) -> BrokenError:
