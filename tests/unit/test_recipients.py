@@ -99,6 +99,7 @@ UNREADABLE = [
     "<>",
     "Pat <>",
     "Pat <p@x.example> Kim <kim@x.example>",
+    "<p@x.example> Kim",
     "p@x.example kim@x.example",
     "<p@x.example><kim@x.example>",
     "p@x.example <kim@x.example>",
