@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import MessageError
+from mailbalance.later import Later
 from mailbalance.mime import heading, parameters, raw, structure, transfer
 from mailbalance.mime.structure import Part
 from mailbalance.rules import charsets, file_rules
 
 if TYPE_CHECKING:
     from email.message import Message as StdlibMessage
+
+    from mailbalance.mime import objects
+else:
+    objects = Later("mailbalance.mime.objects", globals())
 
 _ENDINGS = {
     "message/rfc822": "eml",
@@ -39,11 +45,16 @@ class Parsed:
         fields: Keyword arguments of ``Message``.
         raw: The original bytes, unless the fields say all there is to say of an object.
         unrepresented: What the fields cannot say, one sentence each.
+        faults: Why it is unclear who the message goes to or comes from; such a message
+            goes to nobody.
+        resent: Whether the fields that say so are Resent-*.
     """
 
     fields: dict[str, Any]
     raw: bytes | None
     unrepresented: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+    resent: bool = False
 
 
 def parse(source: bytes | bytearray | memoryview | str | StdlibMessage) -> Parsed:
@@ -52,44 +63,47 @@ def parse(source: bytes | bytearray | memoryview | str | StdlibMessage) -> Parse
     Raises:
         MessageError: When it is none, or nests too deep.
     """
-    original = _as_bytes(source)
+    original, lists = _taken(source)
     root = structure.read(transfer.crlf(raw.without_envelope_line(original)))
     if not root.fields:
         raise MessageError(
             "the message does not begin with header fields; give all of it"
         )
-    fields, notes = heading.read(root)
-    content = _Content(notes)
+    head = heading.read(root, lists)
+    content = _Content(head.notes)
     content.take(root, _Place())
-    fields |= content.result()
-    unrepresented = tuple(dict.fromkeys(notes))
+    fields = head.fields | content.result()
+    unrepresented = tuple(dict.fromkeys(head.notes))
     said = bool(fields["text"] or fields["html"]) and not unrepresented
-    whole = said and not isinstance(source, (bytes, bytearray, memoryview, str))
-    return Parsed(fields, None if whole else original, unrepresented)
+    whole = (
+        said
+        and lists is not None
+        and not any(map(_would_change, fields["attachments"]))
+    )
+    raw_bytes = None if whole else original
+    return Parsed(fields, raw_bytes, unrepresented, tuple(head.faults), head.resent)
 
 
-def _as_bytes(source: Any) -> bytes:
+def _would_change(file: dict[str, Any]) -> bool:
+    """Whether an attached message would have to be written as another type."""
+    content = file["content"]
+    fits = content and transfer.is_seven_bit(transfer.crlf(content))
+    return transfer.is_message(file["content_type"]) and not fits
+
+
+def _taken(source: Any) -> tuple[bytes, heading.Lists | None]:
+    """Give the bytes of a message, and what reads its addresses if not from those."""
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source)
+        return bytes(source), None
     if isinstance(source, str):
-        return source.encode(
-            "utf-8", "surrogateescape" if _escaped(source) else "replace"
-        )
-    policy = getattr(source, "policy", None)
-    if policy is None or not hasattr(source, "as_bytes"):
-        kind = type(source).__name__
-        raise MessageError(
-            f"{kind} is no message; give a Message, bytes or an email.message object"
-        )
-    # 998 and not the default 78: below it the stdlib folds inside addresses and URLs.
-    options = {"linesep": "\r\n", "max_line_length": 998, "raise_on_defect": False}
-    if hasattr(policy, "utf8"):
-        options["utf8"] = True
-    try:
-        return bytes(source.as_bytes(policy=policy.clone(**options)))
-    except Exception as error:  # its generator raises anything, down to KeyError
-        reason = f"{type(error).__name__}"
-        raise MessageError(f"the stdlib cannot write this message: {reason}") from error
+        how = "surrogateescape" if _escaped(source) else "replace"
+        return source.encode("utf-8", how), None
+    if objects.is_object(source):
+        return objects.as_bytes(source), partial(objects.mailboxes, source)
+    kind = type(source).__name__
+    raise MessageError(
+        f"{kind} is no message; give a Message, bytes or an email.message object"
+    )
 
 
 def _escaped(text: str) -> bool:

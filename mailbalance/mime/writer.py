@@ -152,13 +152,8 @@ _MAIN_FIELDS: dict[str, Callable[[Message], str]] = {
 
 
 def _completed(message: Message, source: bytes) -> bytes:
-    unread = [
-        name
-        for name, value in (("message-id", message.message_id), ("date", message.date))
-        if value is None
-    ]
     known = {name: partial(write, message) for name, write in _MAIN_FIELDS.items()}
-    return raw.render(source, known, unread)
+    return raw.render(source, known)
 
 
 def _content(message: Message) -> _Part:

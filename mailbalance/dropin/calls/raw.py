@@ -17,9 +17,11 @@ from typing import Any
 from mailbalance.dropin.calls import addresses, tags
 from mailbalance.dropin.calls.content import as_bytes
 from mailbalance.dropin.calls.draft import Draft
+from mailbalance.envelope import unchecked
 from mailbalance.errors import MessageError
-from mailbalance.message import Envelope, Message
+from mailbalance.message import Message
 from mailbalance.mime import raw as raw_form
+from mailbalance.mime import reader
 from mailbalance.mime.transfer import crlf
 
 _RETURN_PATH, _TAGS = b"return-path", b"x-ses-message-tags"
@@ -27,8 +29,8 @@ _TAKEN_OUT = re.compile(rb"^(?:return-path|x-ses-message-tags)[ \t]*:", re.I | r
 
 _END = re.compile(rb"\r?\n\r?\n")
 
-#: What ``from_mime`` says of recipients that it cannot read.
-_LOST = "that are no address"
+#: SES reads To, Cc and Bcc alone, and who else a message may go to it must judge itself.
+_RESENT = "it has Resent headers, which SES does not read"
 
 
 def read_raw(draft: Draft, data: bytes | bytearray | str, place: str) -> None:
@@ -37,11 +39,15 @@ def read_raw(draft: Draft, data: bytes | bytearray | str, place: str) -> None:
         draft.places.setdefault(name, place)
     source, taken = _without(as_bytes(data))
     try:
-        draft.base = Message.from_mime(source)
+        read = reader.parse(source)
+        draft.base = Message(
+            **read.fields, raw=read.raw, unrepresented=read.unrepresented
+        )
     except MessageError as error:
         draft.keep(place, f"{error} (the message as a whole)")
         draft.wordless = True
         return
+    draft.unclear = (*read.faults, *([_RESENT] if read.resent else ()))
     if draft.base.ses.model_fields_set:
         given = draft.base.ses.model_dump(exclude_unset=True)
         draft.fields["ses"] = given
@@ -68,9 +74,11 @@ def read_recipients(
         sender = draft.fields.get("from_") or base.from_
         if sender is None:
             draft.keep(place, "it has no From")
-        draft.envelope = Envelope(sender.email if sender else "", tuple(ordered))
-    elif any(_LOST in note for note in base.unrepresented):
-        draft.keep(place, "it has recipients in its header that cannot be read")
+        draft.envelope = unchecked(sender.email if sender else "", tuple(ordered))
+    for fault in draft.unclear:
+        # Recipients of the call replace those of the header.
+        if not (found and fault.startswith(("To:", "Cc:", "Bcc:"))):
+            draft.keep(place, fault)
 
 
 def read_v1_source(draft: Draft, text: str | None) -> None:

@@ -48,7 +48,7 @@ def test_the_other_recipients_of_a_header_that_cannot_be_read_are_not_lost():
     )
 
     assert found.only_ses == (
-        "RawMessage.Data: it has recipients in its header that cannot be read"
+        "RawMessage.Data: To: entry 2 has a dot in the wrong place before its @"
     )
 
 
