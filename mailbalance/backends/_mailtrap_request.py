@@ -157,6 +157,8 @@ def _in_content(message: Message) -> str | None:
                 return f"{name}: Mailtrap's template makes it; leave it out"
     elif not message.subject:
         return "subject: Mailtrap's API wants one"
+    elif not (message.text or message.html):
+        return "text, html: Mailtrap's API wants one of them"
     return None
 
 

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits
-from mailbalance.backends import _ses_tags
+from mailbalance.backends import _ses_form, _ses_tags
 from mailbalance.backends._ses_request import why_raw
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _is_usual(message: Message, envelope: Envelope) -> bool:
         len(envelope.recipients) <= LIMITS.recipients
         and "".join((envelope.sender, *envelope.recipients, *shown)).isascii()
         and not message.may_exceed(LIMITS.size)
+        and (message.raw is None and not message.attachments)
     )
 
 
@@ -58,6 +59,8 @@ def _reasons(message: Message, envelope: Envelope) -> Iterator[str]:
             f"attachments: the message may reach {message.size()} bytes and SES takes "
             f"{LIMITS.size}"
         )
+    if (form := _ses_form.fault(message)) is not None:
+        yield form
     if message.ses.endpoint_id:
         yield (
             "ses['endpoint_id']: multi-region endpoints want SigV4a signatures, which "

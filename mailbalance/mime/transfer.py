@@ -39,17 +39,24 @@ def crlf(data: bytes) -> bytes:
 
 def is_seven_bit(data: bytes) -> bool:
     """Whether bytes with CRLF line ends may travel as they are."""
-    return not data.translate(None, _SEVEN_BIT) and not _has_long_line(data)
+    return not data.translate(None, _SEVEN_BIT) and not has_long_line(data)
 
 
-def _has_long_line(data: bytes) -> bool:
-    """Leap from line end to line end, each the last that the line before may have."""
+def has_long_line(data: bytes, *, end: int = 2) -> bool:
+    """Report whether a line is over 998 characters (RFC 5321 section 4.5.3.1.6).
+
+    It leaps from line end to line end, each the last that the line before may have.
+
+    Args:
+        data: The lines.
+        end: Octets of a line end; with 1, a line that is just as long may be reported too.
+    """
     at = 0
     while len(data) - at > LONGEST_LINE:
-        end = data.rfind(b"\n", at, at + LONGEST_LINE + len(b"\r\n"))
-        if end < 0:
+        found = data.rfind(b"\n", at, at + LONGEST_LINE + end)
+        if found < 0:
             return True
-        at = end + 1
+        at = found + 1
     return False
 
 
