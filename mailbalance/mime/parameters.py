@@ -105,6 +105,8 @@ def _found(
 def _unquoted(text: str, name: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] == '"':
         return _ESCAPED.sub(r"\1", text[1:-1])
+    if text.startswith('"'):  # which nothing closes
+        return _ESCAPED.sub(r"\1", text[1:])
     if "(" in text and name not in _FILE_NAMES:
         return without_comments(text).strip()
     return text

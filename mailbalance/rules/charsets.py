@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
+_PRIVATE = re.compile("[\uf8f0-\uf8f3]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 #: Codecs that Python calls text encodings but that no mail means.
@@ -62,9 +63,13 @@ def decode(data: bytes, charset: str) -> tuple[str, bool]:
     if not _NAME.fullmatch(codec) or codec.replace("-", "_") in _NOT_FOR_MAIL:
         return _strict_or_replaced(data, "utf-8")[0], False
     try:
-        return _strict_or_replaced(data, codec)
+        text, exact = _strict_or_replaced(data, codec)
     except (LookupError, ValueError):
         return _strict_or_replaced(data, "utf-8")[0], False
+    if codec == "cp932" and _PRIVATE.search(text):
+        # What Python gives for bytes that no reader knows.
+        return _PRIVATE.sub("\ufffd", text), False
+    return text, exact
 
 
 def _strict_or_replaced(data: bytes, codec: str) -> tuple[str, bool]:

@@ -161,10 +161,13 @@ def test_a_charset_is_read_as_readers_read_it(
     assert (message.text, message.unrepresented) == (said, ())
 
 
-def test_bytes_that_no_reader_shows_are_told() -> None:
-    message = alone(b"Content-Type: text/plain; charset=iso-8859-1\r\n\r\n\x81")
+@pytest.mark.parametrize(
+    "written", [b"iso-8859-1\r\n\r\n\x81", b"shift_jis\r\n\r\n\xff"]
+)
+def test_bytes_that_no_reader_shows_are_told(written: bytes) -> None:
+    message = alone(b"Content-Type: text/plain; charset=" + written)
 
-    assert message.unrepresented
+    assert (message.text, len(message.unrepresented)) == ("\ufffd", 1)
 
 
 FLOWED = [
@@ -283,6 +286,7 @@ NAMES = [
     (b"; filename*0*=utf-8''%C3; filename*1*=%BC.pdf", b"", "ü.pdf", False),
     (b"; filename=a (1).pdf", b"", "a (1).pdf", False),
     (b"", b"; name=a.pdf (the name)", "a.pdf (the name)", False),
+    (b'; filename="a.pdf', b"", "a.pdf", False),
     (b" (a comment); filename=a.pdf", b"", "a.pdf", False),
 ]
 
