@@ -4,11 +4,12 @@ import contextlib
 
 import pytest
 
-from mailbalance import Attachment, Mailer, Message, RejectedError
+from mailbalance import Attachment, Mailer, Message, MessageError, RejectedError
 from mailbalance.sandbox import Sandbox
 from mailbalance.testing import capture
 
-ALL = "ses=25,ses-smtp=25,mailtrap=25,mailtrap-smtp=25"
+ALL_NAMES = ("ses", "ses-smtp", "mailtrap", "mailtrap-smtp")
+ALL = ",".join(f"{name}=25" for name in ALL_NAMES)
 HEAD = (
     b"From: a@example.com\r\nTo: b@example.com\r\nSubject: s\r\nMIME-Version: 1.0\r\n"
 )
@@ -89,6 +90,12 @@ ROWS = {
     ),
     "a file that is called exe": (built(attachments=[file(filename="exe")]), set()),
     "an empty file": (built(attachments=[file(content=b"")]), API),
+    "a quoted part before the @ that holds a space": (
+        built(to='"a b"@example.com'),
+        BOTH_SES | API | {"mailtrap-smtp"},
+    ),
+    "a NUL byte in a raw body": (HEAD + b"\r\na\0b", {"ses-smtp", "mailtrap-smtp"}),
+    "a NUL byte in a file": (built(attachments=[file(content=b"\0")]), set()),
     "hundreds of files": (built(attachments=[file()] * 499), BOTH_SES),
 }
 
@@ -113,9 +120,13 @@ def message(given):
 def test_who_would_refuse_the_form_is_left_out(mailer, name):
     given, left_out = ROWS[name]
 
-    route = mailer.route(message(given))
+    sent = message(given)
 
-    assert {backend for backend, _ in route.left_out} == left_out
+    if left_out == set(ALL_NAMES):
+        with pytest.raises(MessageError, match="quoted"):
+            mailer.route(sent)
+    else:
+        assert {name for name, _ in mailer.route(sent).left_out} == left_out
 
 
 #: Left out for what Mailtrap's fields cannot say; what they say, it would take.
@@ -125,7 +136,7 @@ UNSAID = {"a header that may stand once, twice", "a header that may stand often,
 PAIRS = [
     (name, backend)
     for name in ROWS
-    for backend in ("ses", "ses-smtp", "mailtrap", "mailtrap-smtp")
+    for backend in ALL_NAMES
     if backend != "mailtrap" or name not in UNSAID
 ]
 
