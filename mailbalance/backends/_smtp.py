@@ -14,7 +14,7 @@ from mailbalance.backend import Receipt
 from mailbalance.batch import Load
 from mailbalance.errors import DeliveryError
 from mailbalance.wire.deadline import Deadline
-from mailbalance.wire.smtp import Mail, path
+from mailbalance.wire.smtp import Mail, fits, path
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -107,6 +107,12 @@ class SmtpBackend(ABC):
             )
         if not _all_ascii(message, envelope):
             return "to, from_: a part before the @ is not ASCII"
+        if '"' in "".join(envelope.recipients) + envelope.sender and not all(
+            map(fits, (envelope.sender, *envelope.recipients))
+        ):
+            return "to, from_: a quoted part before the @ holds what commands cannot"
+        if message.raw is not None and b"\0" in message.raw:
+            return "raw: it has NUL bytes, which no SMTP server takes; encode that part"
         return self.unable(message)
 
     def preview(self, message: Message, envelope: Envelope) -> str:

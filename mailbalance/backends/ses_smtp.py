@@ -16,7 +16,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits
-from mailbalance.backends import _pace, _ses_tags
+from mailbalance.backends import _pace, _ses_form, _ses_tags
 from mailbalance.backends._ses_errors import Facts
 from mailbalance.backends._ses_settings import region_problem
 from mailbalance.backends._ses_smtp_keys import TEMPORARY, from_environ, smtp_password
@@ -283,14 +283,14 @@ class SesSmtpBackend(SmtpBackend):
         return made
 
     def unable(self, message: Message) -> str | None:
-        """Refuse what SES takes by API only."""
+        """Refuse what SES takes by API only, and what it takes in no way."""
         ses = message.ses
         if ses.open_tracking is not None or ses.click_tracking is not None:
             return "ses: tracking cannot be overridden over SMTP"
         if ses.endpoint_id is not None:
             return "ses['endpoint_id']: no endpoint can be named over SMTP"
         problem = _ses_tags.problem(message)
-        return problem and f"metadata: {problem}"
+        return f"metadata: {problem}" if problem else _ses_form.fault(message)
 
     def ids(self, reply: str) -> tuple[str, ...]:
         """Read the MessageId, the same that the API would have given."""

@@ -62,7 +62,9 @@ def read(data: bytes, *, default: str = "text/plain", depth: int = 0) -> Part:
     lines, body = raw.split(data)
     fields, notes = _fields(lines)
     declared = next((v for k, v in fields if k == "content-type"), "")
-    content_type, params = parameters.read(declared)
+    content_type, params, exact = parameters.read(declared)
+    if not exact:
+        notes.append("It has parameters of a Content-Type that cannot be read.")
     if not _TYPE.fullmatch(content_type):
         notes += ["It has a Content-Type that cannot be read."] if declared else []
         content_type = default

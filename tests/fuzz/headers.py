@@ -204,7 +204,7 @@ def check_words(data: bytes) -> None:
         )
         assert all(len(word) <= encoded_words.LONGEST for word in words)
         assert encoded_words.decode(" ".join(words)) == (text, True)
-    main, named = parameters.read(text)
+    main, named, _ = parameters.read(text)
     assert all(isinstance(each, str) for each in (main, *named, *named.values()))
     date = read_date(text)
     assert date is None or read_date(date_value(date)) == date

@@ -337,6 +337,13 @@ SLOW = [
     "Content-Transfer-Encoding: quoted-printable\n\n" + " " * 300_000 + "x",
     "Subject:" + "\n " * 100_000 + "\n\nx",
     "Date: " + " " * 100_000 + "\n\nx",
+    "Content-Type: multipart/mixed; boundary=b\n\n"
+    + "".join(f"--b\nContent-Type: a/b\nContent-ID: <{n}>\n\n" for n in range(20_000)),
+    "Content-Type: multipart/mixed; boundary=b\n\n"
+    + f'--b\nContent-Type: a/b; name="{"é" * 60_000}"\n\nx\n' * 5,
+    "Content-Disposition: attachment"
+    + "".join(f"; f*{n}*=" for n in range(7000))
+    + "\n\nx",
 ]
 
 

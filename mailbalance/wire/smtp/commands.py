@@ -150,6 +150,11 @@ def envelope_commands(
     ]
 
 
+def fits(address: str) -> bool:
+    """Report whether SMTP commands can carry an address."""
+    return _PATH.fullmatch(address) is not None
+
+
 def path(address: str) -> str:
     """Give an address between angle brackets, checked once more.
 
