@@ -292,3 +292,29 @@ def test_results_that_cannot_be_kept_are_told_before_anything_is_sent(
     assert done.returncode == 2
     assert place in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_warning_about_the_results_file_goes_to_standard_error(
+    send_many, tmp_path, box
+):
+    (tmp_path / "party.csv").write_text(CSV)
+    place = tmp_path / "party.csv.results.jsonl"
+    place.touch()
+    place.chmod(0o644)
+
+    done = send_many("party.csv", "--from", "me@example.com", "--json", box=box)
+
+    assert f"Other users can read {place.name}" in whole(done.stderr)
+    assert json.loads(done.stdout)["counts"] == {"accepted": 2}
+
+
+def test_a_planted_link_is_refused_before_anything_is_sent(send_many, tmp_path, box):
+    (tmp_path / "party.csv").write_text(CSV)
+    (tmp_path / "party.csv.results.jsonl").symlink_to(tmp_path / "victim")
+
+    done = send_many("party.csv", "--from", "me@example.com", box=box)
+
+    assert done.returncode == 2
+    assert "is a symbolic link" in whole(done.stderr)
+    assert not (tmp_path / "victim").exists()
+    assert box.messages() == []
