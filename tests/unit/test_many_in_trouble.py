@@ -196,6 +196,52 @@ def test_what_came_of_a_batch_is_told_though_nobody_asks_any_more(leave):
     assert [status.in_flight for status in mailer.status()] == [0]
 
 
+class Outliving(Batching):
+    """Keeps a batch in the air until it is cancelled, before or after its commit point."""
+
+    committed = True
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.in_the_air = asyncio.Event()
+
+    async def asend_batch(self, mails, *, timeout):
+        self.in_the_air.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            if not self.committed:
+                raise
+        return self.send_batch(mails, timeout=timeout)
+
+
+class Recalled(Outliving):
+    committed = False
+
+
+@pytest.mark.parametrize("backend", [Outliving, Recalled])
+def test_a_batch_in_the_air_when_its_loop_ends_is_told_message_by_message(backend):
+    told = []
+    mailer = Mailer({backend("only"): 1}, observers=[told.append])
+    only = mailer.backends["only"]
+
+    async def main():
+        results = mailer.asend_many(map(letter, range(10)))
+        first = asyncio.create_task(anext(results))
+        await only.in_the_air.wait()
+        return first  # and the loop ends, which cancels whatever goes on
+
+    first = asyncio.run(main())
+
+    assert first.cancelled()
+    accepted = [e.receipt.message_id for e in told if isinstance(e, Accepted)]
+    failed = [e.message_id for e in told if isinstance(e, GaveUp)]
+    assert len(accepted if only.committed else failed) == 10
+    assert len({*accepted, *failed}) == 10
+    assert len(only.sent) == len(accepted)
+    assert [status.in_flight for status in mailer.status()] == [0]
+
+
 class Halt(BaseException):
     """Something from outside, as a signal's handler may raise it."""
 

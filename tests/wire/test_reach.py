@@ -122,15 +122,56 @@ def test_a_name_without_an_address_is_said(how):
         how("no-such-host.invalid", 1, 5)
 
 
-def test_the_loser_of_a_race_is_closed_too(named, live):
-    named(live, live)
+@pytest.fixture
+def made(monkeypatch):
+    """Every socket made from now on, kept from being collected."""
+    sockets = []
+
+    class Noted(socket.socket):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            sockets.append(self)
+
+    monkeypatch.setattr(socket, "socket", Noted)
+    return sockets
+
+
+def test_the_losers_of_a_race_are_closed_too(how, named, silent, live, made):
+    named(silent, live)
+
+    with how("some.host", 1, 5) as winner:
+        assert len(made) >= 2
+        assert [each for each in made if each.fileno() >= 0] == [winner]
+
+
+class Together(asyncio.SelectorEventLoop):
+    """A loop whose connections are all made at once, when there are as many as awaited."""
+
+    def __init__(self, awaited):
+        super().__init__()
+        self.connected, self.awaited, self.all = [], awaited, asyncio.Event()
+
+    async def sock_connect(self, sock, address):
+        await super().sock_connect(sock, address)
+        self.connected.append(sock)
+        if len(self.connected) == self.awaited:
+            self.all.set()
+        await self.all.wait()
+
+
+def test_who_connects_in_the_same_moment_as_the_winner_is_closed_too(named, live):
+    named(live, live, live)
+    loop = Together(3)
 
     async def run():
-        with await areach("some.host", 1, 5):
+        winner = await areach("some.host", 1, 10)
+        for _ in range(10):  # what is left to close is closed in the loop's next turns
             await asyncio.sleep(0)
-        await asyncio.sleep(0.01)
+        return winner
 
-    asyncio.run(run())  # an open socket would warn, and warnings are errors
+    with contextlib.closing(loop), loop.run_until_complete(run()) as winner:
+        assert len(loop.connected) == 3
+        assert [each for each in loop.connected if each.fileno() >= 0] == [winner]
 
 
 @given(st.lists(st.sampled_from([socket.AF_INET6, socket.AF_INET])))
