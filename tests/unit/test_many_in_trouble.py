@@ -21,6 +21,7 @@ from mailbalance import (
     UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
+from mailbalance.driver import Timing
 from mailbalance.events import Accepted, GaveUp
 from mailbalance.routing.choice import Ask, Fresh
 from mailbalance.routing.traffic import Traffic
@@ -67,15 +68,48 @@ def test_more_than_the_rate_lets_through_in_time_is_not_refused(many):
     assert 1.4 < time.monotonic() - began < 6.0
 
 
+class Passing:
+    """Time that passes only while a message is sent."""
+
+    def __init__(self):
+        self.now, self._lock = 0.0, threading.Lock()
+        self.timing = Timing(clock=lambda: self.now, sleep=self.go, asleep=self.ago)
+
+    def go(self, seconds):
+        with self._lock:
+            self.now += seconds
+
+    async def ago(self, seconds):
+        self.go(seconds)
+        await asyncio.sleep(0)
+
+    def backend(self, name, **options):
+        """Give a backend whose every attempt takes as much of this time as it says."""
+        passing = self
+
+        class Passes(Slow):
+            def send(self, message, envelope, *, timeout):
+                passing.go(self.takes)
+                return self._end(message, envelope)
+
+            async def asend(self, message, envelope, *, timeout):
+                await passing.ago(self.takes)
+                return self._end(message, envelope)
+
+        return Passes(name, **options)
+
+
 def test_waiting_for_a_free_sender_takes_nothing_off_the_time_to_fail_over(many):
-    mailer = Mailer(
-        {Slow("bad", fails=True): 1, Slow("good"): 1}, policy=RetryPolicy(timeout=2.4)
-    )
+    passing = Passing()
+    bad, good = passing.backend("bad", fails=True), passing.backend("good")
+    policy = RetryPolicy(timeout=2.4)
+    mailer = Mailer({bad: 1, good: 1}, policy=policy, timing=passing.timing)
     mailer.freeze("bad")
 
     results = many(mailer, map(letter, range(60)), concurrency=2)
 
     assert all(result.ok for result in results)
+    assert passing.now > 4.4  # one after the other, and so longer than each may take
 
 
 def test_what_was_begun_before_the_source_failed_has_its_results(many):
