@@ -140,6 +140,12 @@ SABOTEURS = (
          "_ends_is_told_message_by_message",),
     ),
     Saboteur(
+        "log-of-a-mail-about-the-log",
+        "A handler that mails what is logged gets no records of its own mail.",
+        (Change("events.py", " or _handled.get():", ":"),),
+        ("tests/unit/test_mailing_handler.py",),
+    ),
+    Saboteur(
         "key-is-ignored",
         "Two sends with one key give one message.",
         (Change("mailer.py", "if taken.key is not None:", "if taken.key == '':", 2),),
