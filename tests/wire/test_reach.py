@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailbalance.wire import reach as reaching
 from mailbalance.wire.reach import STAGGER, areach, interleaved, reach
 
 
@@ -79,18 +80,21 @@ def test_a_silent_first_address_costs_a_quarter_of_a_second(how, named, silent, 
     named(silent, live)
     began = time.monotonic()
 
-    with how("some.host", 1, 5) as sock:
+    with how("some.host", 1, 60) as sock:
         assert sock.getpeername()[1] == live
-    assert STAGGER * 0.9 < time.monotonic() - began < 2
+    assert STAGGER * 0.9 < time.monotonic() - began < 10
 
 
-def test_a_refusing_first_address_costs_nothing(how, named, refusing, live):
+def test_a_refusing_first_address_costs_no_waiting(
+    how, named, refusing, live, monkeypatch
+):
+    monkeypatch.setattr(reaching, "STAGGER", 30)
     named(refusing, refusing, live)
     began = time.monotonic()
 
-    with how("some.host", 1, 5) as sock:
+    with how("some.host", 1, 60) as sock:
         assert sock.getpeername()[1] == live
-    assert time.monotonic() - began < STAGGER
+    assert time.monotonic() - began < 15
 
 
 def test_when_all_refuse_the_last_one_says_why(how, named, refusing):
@@ -107,7 +111,7 @@ def test_silence_ends_in_time(how, named, silent, count):
 
     with pytest.raises(TimeoutError):
         how("some.host", 1, 0.6)
-    assert 0.5 < time.monotonic() - began < 2
+    assert 0.5 < time.monotonic() - began < 10
 
 
 def test_a_resolver_that_is_silent_ends_in_time(monkeypatch):

@@ -300,7 +300,7 @@ def test_closing_does_not_wait_for_a_server_that_says_nothing_to_quit(
         (result,) = send(how, wire_to(peer), MAIL)
 
         assert isinstance(result, Accepted)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("together", [False, True])

@@ -193,13 +193,13 @@ def test_only_one_mechanism_is_tried_with_a_wrong_password(how: How) -> None:
 def test_a_server_that_says_one_byte_at_a_time_cannot_outlast_the_deadline(
     how: How,
 ) -> None:
-    drip = tuple(each for _ in range(100) for each in (b"2", _Pause(0.05)))
+    drip = tuple(each for _ in range(600) for each in (b"2", _Pause(0.05)))
     with SmtpPeer(MAIL=drip) as peer:
         began = time.monotonic()
         error = fail(how, peer, timeout=0.6)
 
         assert type(error) is TransientError
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
 
 
 class _Pause(threading.Event):
