@@ -113,6 +113,28 @@ def test_the_file_of_a_run_that_is_over_may_be_used_again(place: Path) -> None:
         journal.close()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"dear diary",
+        b"\xff\xfe\x00binary\n\x00",
+        b'{"line": "x", "digest": 5}\n',
+        b'{"line": 1, "digest": 5}\n',
+        b'{"line": 1, "outcome": "lost"}\n',
+        b"[1]\n",
+    ],
+)
+def test_a_file_that_is_no_results_file_is_left_as_it_is(
+    place: Path, content: bytes
+) -> None:
+    place.write_bytes(content)
+
+    with pytest.raises(typer.BadParameter, match="line 1 is none of a results file"):
+        Journal(place)
+
+    assert place.read_bytes() == content
+
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
 
 

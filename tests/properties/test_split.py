@@ -42,6 +42,7 @@ def test_two_backends_stay_within_one_message_in_every_prefix(first, second, see
     assert furthest(shares_of([first, second]), picks) <= 1
 
 
+@settings(max_examples=40)
 @given(given_weights=st.lists(weights, min_size=3, max_size=7), seed=seeds)
 def test_more_backends_stay_within_two_messages_in_every_prefix(given_weights, seed):
     split = by_messages(given_weights, Random(seed))
