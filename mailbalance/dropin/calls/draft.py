@@ -57,6 +57,8 @@ class Draft:
         sender: Who it comes from, as written.
         unread: Recipients that cannot be read as addresses, as written.
         wordless: Whether the content is nothing that a message could hold.
+        x_tags: Tags as django-anymail writes them, each in an ``X-Tag`` header.
+        notes: Parameters that another provider's message goes without.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class Draft:
     sender: str = ""
     unread: list[str] = field(default_factory=list)
     wordless: bool = False
+    x_tags: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def put(self, name: str, value: Any, place: str) -> None:
         """Set a field of the message."""
@@ -95,7 +99,8 @@ class Draft:
             message, envelope = self.stub(), self._written_envelope()
         elif envelope is None and not (message.to or message.cc or message.bcc):
             self._refuse_nobody()
-        return Part(message, envelope, self._why() if self.reasons else None)
+        why = self._why() if self.reasons else None
+        return Part(message, envelope, why, left_out=tuple(self.notes))
 
     def _why(self) -> str | None:
         return "; ".join(dict.fromkeys(map(str, self.reasons))) or None
