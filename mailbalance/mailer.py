@@ -125,17 +125,7 @@ class Mailer(Stages):
         with IMPORTING:
             from mailbalance import assembly
             from mailbalance.config import read_settings
-        settings = read_settings(hidden(environ))
-        weights = ("backup" if w.backup else w.value for w in settings.split)
-        made = cls(
-            dict(zip(assembly.make_backends(settings), weights, strict=True)),
-            policy=assembly.make_policy(settings),
-            observers=observers,
-            from_=settings.from_,
-            reply_to=settings.reply_to,
-        )
-        made.templates = settings.templates
-        return made
+        return assembly.make_mailer(cls, read_settings(hidden(environ)), observers)
 
     def __repr__(self) -> str:
         said = (

@@ -59,6 +59,8 @@ class Draft:
         unread: Recipients that cannot be read as addresses, as written.
         wordless: Whether the content is nothing that a message could hold.
         unclear: Why it is unclear who the finished message goes to or comes from.
+        x_tags: Tags as django-anymail writes them, each in an ``X-Tag`` header.
+        notes: Parameters that another provider's message goes without.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +72,8 @@ class Draft:
     unread: list[str] = field(default_factory=list)
     wordless: bool = False
     unclear: tuple[str, ...] = ()
+    x_tags: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def put(self, name: str, value: Any, place: str) -> None:
         """Set a field of the message."""
@@ -98,7 +102,8 @@ class Draft:
             message, envelope = self.stub(), self._written_envelope()
         elif envelope is None and not (message.to or message.cc or message.bcc):
             self._refuse_nobody()
-        return Part(message, envelope, self._why() if self.reasons else None)
+        why = self._why() if self.reasons else None
+        return Part(message, envelope, why, left_out=tuple(self.notes))
 
     def _why(self) -> str | None:
         return "; ".join(dict.fromkeys(map(str, self.reasons))) or None

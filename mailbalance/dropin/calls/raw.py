@@ -23,9 +23,14 @@ from mailbalance.message import Message
 from mailbalance.mime import raw as raw_form
 from mailbalance.mime import reader
 from mailbalance.mime.transfer import crlf
+from mailbalance.rules import encoded_words
 
 _RETURN_PATH, _TAGS = b"return-path", b"x-ses-message-tags"
-_TAKEN_OUT = re.compile(rb"^(?:return-path|x-ses-message-tags)[ \t]*:", re.I | re.M)
+#: How django-anymail writes tags for SES: one header for each.
+_X_TAG = b"x-tag"
+_TAKEN_OUT = re.compile(
+    rb"^(?:return-path|x-ses-message-tags|x-tag)[ \t]*:", re.I | re.M
+)
 
 _END = re.compile(rb"\r?\n\r?\n")
 
@@ -37,7 +42,7 @@ def read_raw(draft: Draft, data: bytes | bytearray | str, place: str) -> None:
     """Read a finished message; the rest of the call changes it afterwards."""
     for name in ("from_", "to", "cc", "bcc", "reply_to", "raw"):
         draft.places.setdefault(name, place)
-    source, taken = _without(as_bytes(data))
+    source, taken = _without(as_bytes(data), draft.x_tags)
     try:
         read = reader.parse(source)
         draft.base = Message(
@@ -103,8 +108,11 @@ def read_v2_authors(draft: Draft, params: Mapping[str, Any]) -> None:
             del draft.fields[name]
 
 
-def _without(data: bytes) -> tuple[bytes, dict[bytes, str]]:
-    """Take out the headers that SES reads and does not send; give the first of each."""
+def _without(data: bytes, x_tags: list[str]) -> tuple[bytes, dict[bytes, str]]:
+    """Take out the headers that SES reads and does not send; give the first of each.
+
+    Of several ``X-Tag`` headers, the first stays; all are added to ``x_tags``.
+    """
     end = _END.search(data)
     if not _TAKEN_OUT.search(data[: end.start()] if end else data):
         return data, {}
@@ -116,7 +124,11 @@ def _without(data: bytes) -> tuple[bytes, dict[bytes, str]]:
         if name in (_RETURN_PATH, _TAGS):
             value = field.partition(b":")[2].decode("ascii", "replace")
             taken.setdefault(name, " ".join(value.split()))
-        else:
+            continue
+        if name == _X_TAG:
+            value = field.partition(b":")[2].decode("utf-8", "replace")
+            x_tags.append(encoded_words.decode(" ".join(value.split()))[0])
+        if name != _X_TAG or len(x_tags) == 1:
             kept.append(field)
     return b"".join([*kept, b"\r\n", body]), taken
 
