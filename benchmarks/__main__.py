@@ -29,7 +29,7 @@ from measuring.tables import Result, shown  # noqa: E402
 BENCHMARKS = (
     "ses_api", "ses_async", "in_flight", "ses_attachment", "mailtrap_api",
     "mailtrap_batch", "smtp_far", "smtp_plain", "smtp_django", "mime", "dispatch",
-    "dropin", "start",
+    "dropin", "start", "hostile",
 )  # fmt: skip
 ENVIRONMENTS = ("bench-aiobotocore",)
 

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tenacity import stop_after_attempt
 
@@ -29,8 +29,12 @@ from mailbalance.events import Observer
 from mailbalance.message import Address, Message
 from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Entry
-from mailbalance.secret import Environ, hidden
+from mailbalance.secret import Environ, hidden, hushed
 
+if TYPE_CHECKING:
+    from mailbalance.mailer import Mailer
+
+M = TypeVar("M", bound="Mailer")
 #: What a weight may be: a number, ``"60%"`` or ``"backup"``.
 WeightLike: TypeAlias = int | float | Decimal | Fraction | str
 #: What a split may name: a name that the environment configures, or a backend.
@@ -86,6 +90,27 @@ def make_backends(settings: Settings) -> list[Backend]:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
+    return made
+
+
+@hushed
+def make_mailer(
+    kind: type[M], settings: Settings, observers: Iterable[Observer] = ()
+) -> M:
+    """Make the mailer that the settings describe.
+
+    Raises:
+        ConfigError: With the problems of all its backends.
+    """
+    weights = ("backup" if w.backup else w.value for w in settings.split)
+    made = kind(
+        dict(zip(make_backends(settings), weights, strict=True)),
+        policy=make_policy(settings),
+        observers=observers,
+        from_=settings.from_,
+        reply_to=settings.reply_to,
+    )
+    made.templates = settings.templates
     return made
 
 

@@ -11,6 +11,7 @@ raised, an interruption included. It ends with the receipt, or raises what the c
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -211,9 +212,8 @@ def _record(act: Act) -> Acts:
     try:
         yield act
     except Exception:  # noqa: BLE001 - a store is foreign code
-        events.logger.exception(
-            "a key store failed; the key stays claimed until it lapses"
-        )
+        why = "a key store failed; the key stays claimed until it lapses"
+        events.write(logging.ERROR, why, failed=True)
 
 
 def again(error: UnknownOutcomeError) -> UnknownOutcomeError:

@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import MessageError
+from mailbalance.later import Later
 from mailbalance.swift import swift
 
 if TYPE_CHECKING:
     from mailbalance.message import Message
+    from mailbalance.rules import address_rules
+else:
+    address_rules = Later("mailbalance.rules.address_rules", globals())
+
+_NOBODY = "to: has no recipient, nor have cc and bcc; give one"
 
 
 @swift
@@ -22,16 +28,31 @@ class Envelope:
     """Who a message goes to and comes from, apart from its headers.
 
     Attributes:
-        sender: The addr-spec that bounces go to.
+        sender: The addr-spec that bounces go to; may be ``""``, the empty sender.
         recipients: The addr-specs, each once, at least one.
+
+    Raises:
+        MessageError: On construction, when one is not exactly one address.
     """
 
     sender: str
     recipients: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.recipients:
-            raise MessageError("to: has no recipient, nor have cc and bcc; give one")
+        if isinstance(self.recipients, str):
+            raise MessageError("recipients: is text; give a list of addresses")
+        faults: list[str] = []
+        checked = [
+            _checked(each, f"recipients[{at}]", faults)
+            for at, each in enumerate(self.recipients)
+        ]
+        sender = self.sender and _checked(self.sender, "sender", faults)
+        if faults:
+            raise MessageError(faults)
+        if not checked:
+            raise MessageError(_NOBODY)
+        object.__setattr__(self, "sender", sender)
+        object.__setattr__(self, "recipients", _each_once(checked))
 
     @classmethod
     def of(cls, message: Message) -> Envelope:
@@ -44,12 +65,9 @@ class Envelope:
             raise MessageError("from_: is missing; give it, or set MAILBALANCE_FROM")
         addresses = (*message.to, *message.cc, *message.bcc)
         if len(addresses) == 1:
-            return cls(message.from_.email, (addresses[0].email,))
-        seen: dict[tuple[str, str], str] = {}
-        for address in addresses:
-            local, _, domain = address.email.rpartition("@")
-            seen.setdefault((local, domain.lower()), address.email)
-        return cls(message.from_.email, tuple(seen.values()))
+            return unchecked(message.from_.email, (addresses[0].email,))
+        emails = [address.email for address in addresses]
+        return unchecked(message.from_.email, _each_once(emails))
 
     @property
     def domain(self) -> str:
@@ -58,4 +76,38 @@ class Envelope:
 
     def only(self, recipients: Iterable[str]) -> Envelope:
         """Give the same envelope for some of its recipients."""
-        return Envelope(self.sender, tuple(recipients))
+        return unchecked(self.sender, tuple(recipients))
+
+
+def unchecked(sender: str, recipients: tuple[str, ...]) -> Envelope:
+    """Make an envelope of what was checked before, or what only SES shall judge.
+
+    Raises:
+        MessageError: When there is no recipient.
+    """
+    if not recipients:
+        raise MessageError(_NOBODY)
+    made = object.__new__(Envelope)
+    object.__setattr__(made, "sender", sender)
+    object.__setattr__(made, "recipients", recipients)
+    return made
+
+
+def _checked(value: object, place: str, faults: list[str]) -> str:
+    if not isinstance(value, str):
+        faults.append(f"{place}: must be text (str)")
+        return ""
+    try:
+        return address_rules.check_email(value)
+    except ValueError as error:
+        faults.append(f"{place}: {error}")
+        return ""
+
+
+def _each_once(emails: Iterable[str]) -> tuple[str, ...]:
+    """Keep one of each mailbox: domains are the same in upper and lower case."""
+    seen: dict[tuple[str, str], str] = {}
+    for email in emails:
+        local, _, domain = email.rpartition("@")
+        seen.setdefault((local, domain.lower()), email)
+    return tuple(seen.values())

@@ -22,6 +22,7 @@ detects an error; that is the work of ``wire`` and ``backends``.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class _ProblemsError(MailError):
         super().__init__("\n".join(lines))
         self.problems = found
 
-    def __reduce__(self) -> tuple[type[_ProblemsError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,), self.__dict__
 
 
 class ConfigError(_ProblemsError):
@@ -112,6 +113,7 @@ class DeliveryError(MailError):
         phase: How far the attempt came, for example ``"connect"`` or ``"rcpt"``.
         retry_after: Seconds the provider asked to wait, or ``None``.
         refused: Recipients refused for good, each with the reply to it.
+        deferred: Recipients that may be accepted later, each with the last reply to it.
         attempts: Every attempt made for this message, in order; filled by the plan.
         accepted: Recipients that an earlier attempt got accepted: do not send to them
             again. Filled by the plan.
@@ -121,6 +123,9 @@ class DeliveryError(MailError):
             it: SES as the message tag ``mailbalance-id``, Mailtrap as the custom variable
             ``mailbalance_id``. Filled by the mailer.
     """
+
+    #: Empty for most; set where a reply was about recipients one by one.
+    deferred: Mapping[str, Refusal] = MappingProxyType({})
 
     #: May the same backend be asked again for the same message?
     retry_here: ClassVar[bool]

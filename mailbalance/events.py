@@ -8,6 +8,7 @@ asked.
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from mailbalance.errors import DeliveryError, Scope
 
 logger = logging.getLogger("mailbalance")
+
+#: Whether a record of ours is being handled, in this thread or task or one that it began.
+_handled: ContextVar[bool] = ContextVar("mailbalance_record_handled", default=False)
 
 
 @swift
@@ -129,15 +133,37 @@ def tell(observers: Sequence[Observer], event: Event) -> None:
     for observer in observers:
         try:
             observer(event)
-        except Exception:
-            logger.exception("an observer failed on %s", type(event).__name__)
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged
+            name = type(event).__name__
+            write(logging.ERROR, "an observer failed on %s", name, failed=True)
+
+
+def write(level: int, text: str, *args: object, failed: bool = False) -> None:
+    """Write a record, unless one is just being handled.
+
+    A handler may mail what it is given (Django's AdminEmailHandler does). Were that mail's
+    own trouble logged, it would be mailed again, for ever while the provider is down.
+
+    Args:
+        level: Of the record.
+        text: With places for ``args``.
+        args: What goes there.
+        failed: Whether the exception at hand belongs to it.
+    """
+    if not logger.isEnabledFor(level) or _handled.get():
+        return
+    # A copy needs no undoing, which an exception of a signal's handler could prevent.
+    context = copy_context()
+    context.run(_handled.set, True)
+    context.run(logger.log, level, text, *args, exc_info=failed, stacklevel=2)
 
 
 def log(event: Event) -> None:
     """Write an event to the ``mailbalance`` logger: ids and counts, never addresses.
 
     A try that failed or ended unknown, a message nobody accepted, and a backend that begins
-    to cool are warnings. A try is told when it ended.
+    to cool are warnings. A try is told when it ended. What a handler of such a record sends
+    itself is not written.
     """
     if isinstance(event, Trying):
         return
@@ -149,7 +175,7 @@ def log(event: Event) -> None:
         level = logging.DEBUG if fine else logging.WARNING
         if not logger.isEnabledFor(level):
             return
-        logger.log(
+        write(
             level,
             "%s by %s in %.3f s: message %s, phase %s, code %s%s",
             attempt.outcome, attempt.backend, attempt.duration, event.message_id,
@@ -160,13 +186,15 @@ def log(event: Event) -> None:
         if not logger.isEnabledFor(logging.INFO):
             return
         receipt = event.receipt
-        logger.info(
+        write(
+            logging.INFO,
             "message %s %s by %s after %d attempts, %d recipients refused",
             receipt.message_id, receipt.outcome, receipt.backend,
             len(receipt.attempts), len(receipt.refused),
         )  # fmt: skip
     else:
-        logger.warning(
+        write(
+            logging.WARNING,
             "message %s: %s after %d attempts, last by %s (code %s)",
             event.message_id, event.error.outcome, len(event.error.attempts),
             event.error.backend or "-", event.error.code or "-",
@@ -176,11 +204,12 @@ def log(event: Event) -> None:
 def _log_health(event: HealthChanged) -> None:
     where = f"{event.scope} {event.name}"
     if event.state == "cooling":
-        logger.warning(
+        write(
+            logging.WARNING,
             "%s is left alone for %.0f s: %s (code %s)",
             where, event.rest, event.reason, event.code or "-",
         )  # fmt: skip
     elif event.state == "probing":
-        logger.info("%s is probed: %s", where, event.reason)
+        write(logging.INFO, "%s is probed: %s", where, event.reason)
     else:
-        logger.info("%s is healthy again", where)
+        write(logging.INFO, "%s is healthy again", where)

@@ -18,7 +18,10 @@ from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
 from mailbalance.secret import hidden, hushed
 from mailbalance.stages import Stages
-from mailbalance.under_way import UnderWay  # now: exit functions run in reverse order
+from mailbalance.under_way import (  # now: exit functions run in reverse order
+    UnderWay,
+    without_asyncio,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -122,17 +125,7 @@ class Mailer(Stages):
         with IMPORTING:
             from mailbalance import assembly
             from mailbalance.config import read_settings
-        settings = read_settings(hidden(environ))
-        weights = ("backup" if w.backup else w.value for w in settings.split)
-        made = cls(
-            dict(zip(assembly.make_backends(settings), weights, strict=True)),
-            policy=assembly.make_policy(settings),
-            observers=observers,
-            from_=settings.from_,
-            reply_to=settings.reply_to,
-        )
-        made.templates = settings.templates
-        return made
+        return assembly.make_mailer(cls, read_settings(hidden(environ)), observers)
 
     def __repr__(self) -> str:
         said = (
@@ -186,7 +179,13 @@ class Mailer(Stages):
 
         Cancelled before the message was handed over, it stops. Cancelled later, it cannot
         recall it: the attempt finishes on its own and observers are told.
+
+        Raises:
+            MailError: Besides what ``send`` raises: without an event loop of asyncio, as
+                under trio.
         """
+        if asyncio._get_running_loop() is None:
+            raise without_asyncio("asend")
         taken = self.take(message, **fields)
         if taken.key is not None:
             return await keyed.asend(self, taken, via, envelope)

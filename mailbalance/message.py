@@ -228,9 +228,12 @@ class Message(Value):
                 itself, the fields must be able to say all of it.
 
         Raises:
-            MessageError: When it is no message, or the result would be wrong.
+            MessageError: When it is no message, when an author or recipient in its header
+                cannot be read, or when the result would be wrong.
         """
         parsed = reader.parse(source)
+        if parsed.faults:
+            raise MessageError(parsed.faults)
         raw = parsed.raw
         if raw is not None:
             raw = _raw_after(parsed.fields, raw, parsed.unrepresented, overrides)

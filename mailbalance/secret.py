@@ -48,8 +48,18 @@ class Secret(str):
         raise TypeError("a secret is not pickled; configure the other process anew")
 
 
+#: Variables that are not stripped.
+_AS_IT_IS = frozenset(
+    {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+)
+
+
 class Environ(Mapping[str, str]):
-    """A mapping of variables of which ``repr`` shows only how many there are."""
+    """A mapping of variables of which ``repr`` shows only how many there are.
+
+    White space around a value is no part of it: files and shells leave line ends there.
+    AWS's keys stay as they are, since botocore reads them, and reads them so.
+    """
 
     __slots__ = ("_given",)
 
@@ -62,7 +72,8 @@ class Environ(Mapping[str, str]):
         return self._given is os.environ
 
     def __getitem__(self, name: str) -> str:
-        return self._given[name]
+        value = self._given[name]
+        return value if name in _AS_IT_IS else value.strip()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._given)

@@ -18,7 +18,7 @@ from mailbalance.oversight import Oversight
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Container, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from mailbalance import driver, events, intake, job
     from mailbalance.backend import Receipt, Try
@@ -102,17 +102,24 @@ class Stages(Oversight):
             together=together,
         )
 
-    def finish(self, job: Job, step: Try | None = None) -> Receipt:
+    def finish(
+        self,
+        job: Job,
+        step: Try | None = None,
+        *,
+        sleep: Callable[[float], None] | None = None,
+    ) -> Receipt:
         """Send what was begun, and wait; raises what ``send`` raises.
 
-        ``step`` is the step that its plan has given already, if it has.
+        ``step`` is the step that its plan has given already, if it has; ``sleep`` waits in
+        place of this mailer's own.
         """
         try:
             self.under_way.begin(job)
         except ClosedError as closed:
             return _known(job, closed)
         try:
-            receipt = driver.run(job, self.timing.sleep, step)
+            receipt = driver.run(job, sleep or self.timing.sleep, step)
             job.accepted(receipt)
         except DeliveryError as error:
             job.failed(error)

@@ -29,7 +29,8 @@ class Stamp:
     """What makes a message one message, however often it is tried.
 
     Attributes:
-        message_id: The Message-ID, with angle brackets.
+        message_id: The Message-ID, with angle brackets; of a raw message what it says,
+            whatever its form.
         moment: The time of the Date header.
         id: A random token of hexadecimal digits, which every provider is given as a label
             of the message: by it a message is found again whose reply was lost. A
@@ -55,7 +56,10 @@ def stamp_of(message: Message) -> Stamp:
         if message.date is None
         else message.date.replace(microsecond=0)
     )
-    return Stamp(message.message_id or f"<{token}@{domain}>", moment, token)
+    message_id = message.message_id
+    if message_id is None and message.raw is not None:
+        message_id = mime.message_id_of(message.raw)
+    return Stamp(message_id or f"<{token}@{domain}>", moment, token)
 
 
 @lru_cache(maxsize=2)

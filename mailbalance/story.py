@@ -150,6 +150,7 @@ class Story:
 
     def _note_error(self, standing: Standing, error: DeliveryError) -> None:
         self.last = error
+        self.refused.update(error.deferred)
         self.refused.update(error.refused)
         self.waiting = tuple(a for a in self.waiting if a not in error.refused)
         unknown = error.outcome == "unknown"
@@ -229,9 +230,11 @@ class Story:
     def _finally_refused(self, accepted: tuple[str, ...]) -> FrozenDict[str, Refusal]:
         """Give the reply for everybody who is not among the accepted."""
         replies = dict(self.refused)
-        if self.last is not None:
-            unsaid = Refusal(0, self.last.detail)
-            replies |= dict.fromkeys(self.waiting, unsaid)
+        last = self.last
+        # Whoever was deferred keeps the last reply of its own, whatever happened to later
+        # attempts, unless one of them refused it for good.
+        if last is not None and not (last.retry_here or last.try_next):
+            replies |= dict.fromkeys(self.waiting, Refusal(0, last.detail))
         return FrozenDict(
             (address, replies[address])
             for address in self.everyone

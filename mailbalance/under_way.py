@@ -16,7 +16,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from mailbalance.errors import ClosedError
+from mailbalance.errors import ClosedError, MailError
 from mailbalance.later import Later
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ LINGER = 1.0
 
 #: Sends of that time that are remembered at most.
 MOST = 4096
+
+
+def without_asyncio(what: str) -> MailError:
+    """Make the error for a coroutine that is driven by something else than asyncio."""
+    return MailError(
+        f"{what} needs asyncio, and no event loop of asyncio is running here: under trio "
+        "or another framework, call send in a thread (trio.to_thread.run_sync)"
+    )
 
 
 class UnderWay:

@@ -11,9 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailbalance.secret import scrub
+from mailbalance.wire.http.reply import compression
+
+if TYPE_CHECKING:
+    from mailbalance.wire.http import HttpResponse
 
 #: Characters of a provider's text that an error may carry.
 LONGEST_DETAIL = 500
@@ -38,6 +42,14 @@ def decoded(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def words(response: HttpResponse) -> str:
+    """Return what a reply says, or that nobody can read it."""
+    coding = compression(response.headers, response.body)
+    if coding:
+        return f"the reply is compressed ({coding}), which was not asked for"
+    return texts(response.body)
 
 
 def texts(body: bytes) -> str:

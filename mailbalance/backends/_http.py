@@ -18,11 +18,13 @@ from mailbalance.errors import (
     ConfigError,
     DeliveryError,
     RejectedError,
+    ThrottledError,
     TransientError,
     UnavailableError,
     UnknownOutcomeError,
     UnsuitableError,
 )
+from mailbalance.wire.http.reply import is_of_an_api
 from mailbalance.wire.http.request import framed
 from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.server import is_loopback
@@ -82,15 +84,31 @@ _MISTAKEN = Verdict(
     UnavailableError, hint="is this the right endpoint? the request was not understood"
 )
 
-#: What a status means when nothing more is known. Source: RFC 9110 section 15.
-#: All others are unknown: a gateway's 502 or 504, and any unclear 5xx, may hide a message
-#: that was accepted.
+_INTERCEPTED = Verdict(
+    UnavailableError,
+    hint="a network between here and the provider asks for a login of its own",
+)
+
+#: The 5xx that prove that the message was not taken: its method or version is not
+#: understood (501, 505; RFC 9110 sections 15.6.2 and 15.6.6), the server did not begin
+#: (503; section 15.6.4), or it never saw the request (511; RFC 6585 section 6). Any other
+#: may come after it was taken: from what broke then, or from a gateway that lost the reply.
+#: So neither its body nor its headers are believed to say otherwise.
+_NOT_BEGUN = frozenset({501, 503, 505, 511})
+
+#: What a status means when nothing more is known. Source: RFC 9110 section 15, by which a
+#: 4xx that is not listed counts as 400. Those that ask for something in a request that no
+#: request of ours has or lacks (410 to 412, 414, 416, 417, 428) come from a server, or from
+#: something on the way to it, that is not the provider's API.
 BY_STATUS = (
-    Rule(_MISTAKEN, statuses=frozenset({*range(300, 400), 404, 405, 406})),
-    Rule(_MISTAKEN, statuses=frozenset({415, 421, 426, 431})),
-    Rule(Verdict(UnavailableError), statuses=frozenset({401, 403, 407})),
+    Rule(_MISTAKEN, statuses=frozenset({*range(300, 400), 404, 405, 406, 410, 411})),
+    Rule(_MISTAKEN, statuses=frozenset({412, 414, 415, 416, 417, 421, 426, 428, 431})),
+    Rule(_MISTAKEN, statuses=frozenset({501, 505})),
+    Rule(_INTERCEPTED, statuses=frozenset({511})),
+    Rule(Verdict(UnavailableError), statuses=frozenset({401, 403, 407, 451})),
     Rule(Verdict(UnavailableError, "account"), statuses=frozenset({402})),
     Rule(Verdict(TransientError), statuses=frozenset({408, 409, 425, 503})),
+    Rule(Verdict(ThrottledError), statuses=frozenset({429})),
     Rule(Verdict(UnsuitableError), statuses=frozenset({413})),
     Rule(Verdict(RejectedError), statuses=frozenset(range(400, 500))),
 )
@@ -98,6 +116,8 @@ BY_STATUS = (
 
 def judge(rules: Iterable[Rule], status: int, code: str, text: str) -> Verdict:
     """Find the first rule that covers a reply, else what its status means."""
+    if status >= 500 and status not in _NOT_BEGUN:
+        return Verdict(UnknownOutcomeError)
     for rule in (*rules, *BY_STATUS):
         if rule.covers(status, code, text):
             return rule.verdict
@@ -117,6 +137,49 @@ def failure(
     if issubclass(verdict.error, UnknownOutcomeError) and 200 <= response.status < 300:
         facts["likely"] = "accepted"
     return verdict.error(detail, **facts)
+
+
+def unproved(
+    what: str, response: HttpResponse, *, backend: str, text: str
+) -> UnknownOutcomeError:
+    """Make the error for a success that came without what makes it one.
+
+    Args:
+        what: What is missing, as a sentence.
+        response: The reply.
+        backend: The name that the error carries.
+        text: What the reply says; scrubbed already.
+    """
+    return UnknownOutcomeError(
+        f"{what}: {text}" if text else what,
+        # A page of a proxy says nothing about the message.
+        likely="accepted" if is_of_an_api(response.headers, response.body) else None,
+        backend=backend,
+        phase="reply",
+        code=str(response.status),
+    )
+
+
+def must_be_news(response: HttpResponse, ids: Iterable[str], backend: str) -> None:
+    """Make sure that a reply is not the one before it once more.
+
+    Providers give each message an id of its own. The connection is then dropped: whatever
+    comes over it next would be a reply too late.
+
+    Raises:
+        UnknownOutcomeError: When an id in it was in the reply before it.
+    """
+    before = response.before
+    if not any(f'"{each}"'.encode() in before for each in ids):
+        return
+    if response.connection is not None:
+        response.connection.retired = True
+    raise UnknownOutcomeError(
+        "the reply has the id of the message before it, so it may be no reply to this one",
+        backend=backend,
+        phase="reply",
+        code=str(response.status),
+    )
 
 
 def shown(request: HttpRequest) -> str:

@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.backend import Receipt
-from mailbalance.backends import _answers
+from mailbalance.backends import _answers, _http
 from mailbalance.backends._mailtrap_reply import failure, ids
 from mailbalance.backends._mailtrap_request import content_part, own_part
 from mailbalance.batch import Load
@@ -92,13 +92,16 @@ def answers(
     reply = _answers.decoded(response.body)
     items = reply.get("responses") if isinstance(reply, dict) else None
     if not isinstance(items, list) or len(items) != len(mails):
-        text = _answers.scrubbed(_answers.texts(response.body), [token])
+        text = _answers.scrubbed(_answers.words(response), [token])
         raise UnknownOutcomeError(
             f"Mailtrap took a batch and did not tell of each message: {text}",
             backend=backend,
             phase="reply",
             code=str(response.status),
         )
+    if response.before:
+        found = [each for item in items if isinstance(item, dict) for each in ids(item)]
+        _http.must_be_news(response, found, backend)
     return [
         _answer(item, mail, backend, token)
         for item, mail in zip(items, mails, strict=True)

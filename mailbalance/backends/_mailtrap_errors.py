@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from mailbalance.backends._http import Rule, Verdict
-from mailbalance.errors import ThrottledError, UnavailableError
+from mailbalance.errors import ThrottledError, UnavailableError, UnsuitableError
 
 _REFUSALS = frozenset({400, 401, 403, 422})
 
@@ -23,6 +23,8 @@ _UNVERIFIED = re.compile(
     |does[ ]not[ ]match[ ]the[ ]sender's[ ]domain""",
     re.I | re.X,
 )
+#: A part of every message that only this API insists on; what is blank may be none to it.
+_LACKING = re.compile(r"'(subject|text|html)' is required|must specify either", re.I)
 _CLOSED = re.compile(r"banned|suspended|blocked|deactivated|paused|disabled", re.I)
 _SPENT = re.compile(r"plan|quota|billing|upgrade|monthly|daily|messages? limit", re.I)
 
@@ -33,6 +35,7 @@ RULES = (
         statuses=_REFUSALS,
         text=_UNVERIFIED,
     ),
+    Rule(Verdict(UnsuitableError), statuses=frozenset({400, 422}), text=_LACKING),
     Rule(
         Verdict(UnavailableError, "account"),
         statuses=frozenset({401, 403}),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mailbalance.backend import Receipt
 from mailbalance.backends import _answers, _http
 from mailbalance.backends._mailtrap_errors import RULES
-from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
+from mailbalance.errors import DeliveryError, TransientError
 from mailbalance.secret import hushed
 
 if TYPE_CHECKING:
@@ -35,18 +35,22 @@ def receipt(
     must_be_fine(response, backend=backend, token=token)
     reply = _answers.decoded(response.body)
     if response.status != 200 or not _says(reply, success=True):
-        raise UnknownOutcomeError(
-            f"Mailtrap said {response.status} without success: "
-            f"{text_of(response, token)}",
-            likely=None if _says(reply, success=False) else "accepted",
+        error = _http.unproved(
+            f"Mailtrap said {response.status} without success",
+            response,
             backend=backend,
-            phase="reply",
-            code=str(response.status),
+            text=text_of(response, token),
         )
+        if _says(reply, success=False):
+            error.likely = None
+        raise error
+    found = ids(reply)
+    if response.before:
+        _http.must_be_news(response, found, backend)
     return Receipt(
         "accepted",
         backend,
-        provider_ids=ids(reply),
+        provider_ids=found,
         message_id=message.stamp().message_id,
         accepted=envelope.recipients,
     )
@@ -79,7 +83,7 @@ def failure(response: HttpResponse, text: str, backend: str) -> DeliveryError:
 
 def text_of(response: HttpResponse, token: Secret) -> str:
     """Give what a reply says, without the token."""
-    return _answers.scrubbed(_answers.texts(response.body), [token])
+    return _answers.scrubbed(_answers.words(response), [token])
 
 
 def ids(item: dict[str, Any]) -> tuple[str, ...]:

@@ -145,8 +145,11 @@ def _in_addresses(message: Message, envelope: Envelope) -> str | None:
     emails = [envelope.sender, *recipients]
     if message.reply_to:
         emails += [each.email for each in message.reply_to]
-    if not "".join(emails).isascii():
+    written = "".join(emails)
+    if not written.isascii():
         return "to, from_: a part before the @ is not ASCII, which Mailtrap garbles"
+    if '"' in written:
+        return "to, from_: a part before the @ is quoted, which Mailtrap may not read"
     return None
 
 
@@ -157,6 +160,8 @@ def _in_content(message: Message) -> str | None:
                 return f"{name}: Mailtrap's template makes it; leave it out"
     elif not message.subject:
         return "subject: Mailtrap's API wants one"
+    elif not (message.text or message.html):
+        return "text, html: Mailtrap's API wants one of them"
     return None
 
 

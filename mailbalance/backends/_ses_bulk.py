@@ -136,6 +136,9 @@ def answers(
             phase="reply",
             code=str(response.status),
         )
+    if response.before:
+        found = [each.get("MessageId") for each in entries if isinstance(each, dict)]
+        _http.must_be_news(response, [str(each) for each in found if each], backend)
     return [
         _answer(backend, entry, mail, keys)
         for entry, mail in zip(entries, mails, strict=True)
@@ -161,7 +164,9 @@ def _whole(
     message, envelope = mails[0]
     everybody = [each for _, other in mails for each in other.recipients]
     error = failure(backend, response, message, envelope.only(everybody), keys)
-    return ApartError(str(error)) if error.code in _DENIED else error
+    # With a status that leaves the outcome open, the code proves nothing either.
+    denied = error.code in _DENIED and error.outcome == "not_accepted"
+    return ApartError(str(error)) if denied else error
 
 
 def _answer(backend: str, entry: Any, mail: Mail, keys: Keys) -> Answer:
@@ -170,7 +175,7 @@ def _answer(backend: str, entry: Any, mail: Mail, keys: Keys) -> Answer:
     status, provider_id = fields.get("Status"), fields.get("MessageId")
     if status == "SUCCESS":
         if not isinstance(provider_id, str) or not provider_id:
-            return without_id(backend, 200)
+            return without_id(backend, HttpResponse(200, {}, b""))
         return Receipt(
             "accepted",
             backend,

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits
-from mailbalance.backends import _ses_tags
+from mailbalance.backends import _ses_form, _ses_tags
 from mailbalance.backends._ses_request import why_raw
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ def _is_usual(message: Message, envelope: Envelope) -> bool:
     if message.mailtrap.template_uuid or message.category or message.metadata:
         return False
     shown = [each.email for each in (*message.to, *message.cc, *message.reply_to)]
+    written = "".join((envelope.sender, *envelope.recipients, *shown))
     return (
         len(envelope.recipients) <= LIMITS.recipients
-        and "".join((envelope.sender, *envelope.recipients, *shown)).isascii()
+        and written.isascii()
+        and '"' not in written
         and not message.may_exceed(LIMITS.size)
+        and message.raw is None
+        and not message.attachments
     )
 
 
@@ -58,6 +62,8 @@ def _reasons(message: Message, envelope: Envelope) -> Iterator[str]:
             f"attachments: the message may reach {message.size()} bytes and SES takes "
             f"{LIMITS.size}"
         )
+    if (form := _ses_form.fault(message)) is not None:
+        yield form
     if message.ses.endpoint_id:
         yield (
             "ses['endpoint_id']: multi-region endpoints want SigV4a signatures, which "
@@ -80,6 +86,9 @@ def _in_addresses(message: Message, envelope: Envelope) -> Iterator[str]:
     shown = (*message.to, *message.cc, *message.reply_to)
     if not "".join([address.email for address in shown]).isascii():
         yield "to, cc, reply_to: a part before the @ is not ASCII, which SES refuses"
+    everyone = (envelope.sender, *envelope.recipients, *(each.email for each in shown))
+    if any(" " in email or "\t" in email for email in everyone):
+        yield "to, from_: a quoted part before the @ holds a space, which SES refuses"
 
 
 def _in_template(message: Message, envelope: Envelope) -> Iterator[str]:

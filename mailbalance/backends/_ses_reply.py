@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from mailbalance.backend import Receipt
 from mailbalance.backends import _answers, _http
 from mailbalance.backends._ses_errors import Facts, classify
-from mailbalance.errors import UnknownOutcomeError
 from mailbalance.secret import hushed
 
 if TYPE_CHECKING:
-    from mailbalance.errors import DeliveryError
+    from mailbalance.errors import DeliveryError, UnknownOutcomeError
     from mailbalance.message import Envelope, Message
     from mailbalance.wire.http import HttpResponse
     from mailbalance.wire.sigv4 import Keys
@@ -39,6 +38,8 @@ def receipt(
         provider_id = taken[1].decode()
     else:
         provider_id = _unusual_id(backend, response, message, envelope, keys)
+    if response.before:
+        _http.must_be_news(response, (provider_id,), backend)
     return Receipt(
         "accepted",
         backend,
@@ -62,7 +63,7 @@ def _unusual_id(
     reply = _answers.decoded(response.body)
     provider_id = reply.get("MessageId") if isinstance(reply, dict) else None
     if response.status != 200 or not isinstance(provider_id, str) or not provider_id:
-        raise without_id(backend, response.status)
+        raise without_id(backend, response, said(response, keys)[1])
     return provider_id
 
 
@@ -89,22 +90,19 @@ def failure(
     )
 
 
-def without_id(backend: str, status: int) -> UnknownOutcomeError:
+def without_id(
+    backend: str, response: HttpResponse, text: str = ""
+) -> UnknownOutcomeError:
     """Make the error for a success that came without the id that makes it one."""
-    return UnknownOutcomeError(
-        f"SES said {status}, which is no 200 with a MessageId",
-        likely="accepted",
-        backend=backend,
-        phase="reply",
-        code=str(status),
-    )
+    what = f"SES said {response.status}, which is no 200 with a MessageId"
+    return _http.unproved(what, response, backend=backend, text=text)
 
 
 def said(response: HttpResponse, keys: Keys) -> tuple[str, str]:
     """Give SES's code for an error, or ``""``, and its words, both fit to be shown."""
     secrets = keys.secret_key, keys.token, keys.access_key
     code = _answers.scrubbed(error_code(response), secrets)
-    return code, _answers.scrubbed(_answers.texts(response.body), secrets)
+    return code, _answers.scrubbed(_answers.words(response), secrets)
 
 
 def error_code(response: HttpResponse) -> str:

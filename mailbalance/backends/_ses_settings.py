@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mailbalance.backends import _pace
 from mailbalance.errors import ConfigError
+from mailbalance.wire.aws import BAD_REGION, REGION
 from mailbalance.wire.sigv4 import STRANGE, Keys
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ def given_keys(
             "to use AWS's own chain"
         )
     return None
+
+
+def region_problem(name: str, region: str | None) -> str | None:
+    """Return what is wrong with a region, or ``None``."""
+    if region is None or REGION.fullmatch(region):
+        return None
+    return f"{name}: {BAD_REGION}"
 
 
 def given_endpoint(settings: BackendSettings) -> tuple[str | None, list[str]]:

@@ -26,9 +26,10 @@ def smtp_password(secret_key: str, region: str) -> str:
     Source: Developer Guide, "Converting existing AWS secret access keys": a SigV4 key for
     a fixed date and the terminal "SendRawEmail", behind the version byte 4.
     """
-    key = f"AWS4{secret_key}".encode()
+    # Views, since a traceback shows the locals of an interrupted call by their repr.
+    key = memoryview(f"AWS4{secret_key}".encode())
     for part in ("11111111", region, "ses", "aws4_request", "SendRawEmail"):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = memoryview(hmac.digest(key, part.encode(), "sha256"))
     return base64.b64encode(b"\x04" + key).decode()
 
 

@@ -7,14 +7,14 @@ must not: a provider's host, header, limit or reply; each provider's file has th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mailbalance import mime
 from mailbalance.backend import Receipt
 from mailbalance.batch import Load
 from mailbalance.errors import DeliveryError
 from mailbalance.wire.net.deadline import Deadline
-from mailbalance.wire.smtp import Mail, path
+from mailbalance.wire.smtp import Mail, fits, path
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -77,6 +77,12 @@ class SmtpBackend(ABC):
     def unable(self, message: Message) -> str | None:
         """Say what of this message has no form here, or ``None``."""
 
+    def refined(
+        self, error: DeliveryError, message: Message, envelope: Envelope
+    ) -> DeliveryError:
+        """Return what a refusal means for this message: a reply may mean two things."""
+        return error
+
     @abstractmethod
     def wires(self) -> Iterable[SmtpWire]:
         """Give every wire that was opened."""
@@ -101,6 +107,12 @@ class SmtpBackend(ABC):
             )
         if not _all_ascii(message, envelope):
             return "to, from_: a part before the @ is not ASCII"
+        if '"' in "".join(envelope.recipients) + envelope.sender and not all(
+            map(fits, (envelope.sender, *envelope.recipients))
+        ):
+            return "to, from_: a quoted part before the @ holds what commands cannot"
+        if message.raw is not None and b"\0" in message.raw:
+            return "raw: it has NUL bytes, which no SMTP server takes; encode that part"
         return self.unable(message)
 
     def preview(self, message: Message, envelope: Envelope) -> str:
@@ -127,7 +139,10 @@ class SmtpBackend(ABC):
         """
         deadline = Deadline(timeout)
         mail, wire = self._mail(message, envelope), self.wire(message, deadline)
-        accepted = wire.send(mail, timeout=deadline)
+        try:
+            accepted = wire.send(mail, timeout=deadline)
+        except DeliveryError as error:
+            self._raise(error, message, envelope)
         return self._receipt(message, accepted)
 
     async def asend(
@@ -137,7 +152,10 @@ class SmtpBackend(ABC):
         deadline = Deadline(timeout)
         mail = self._mail(message, envelope)
         wire = await self.awire(message, deadline)
-        accepted = await wire.asend(mail, timeout=deadline)
+        try:
+            accepted = await wire.asend(mail, timeout=deadline)
+        except DeliveryError as error:
+            self._raise(error, message, envelope)
         return self._receipt(message, accepted)
 
     def probe(self, *, timeout: float) -> tuple[Rate, ...]:
@@ -186,9 +204,19 @@ class SmtpBackend(ABC):
 
     def _answers(self, mails: Sequence[BatchMail], found: list[End]) -> list[Answer]:
         return [
-            end if isinstance(end, DeliveryError) else self._receipt(message, end)
-            for (message, _), end in zip(mails, found, strict=True)
+            self.refined(end, message, envelope)
+            if isinstance(end, DeliveryError)
+            else self._receipt(message, end)
+            for (message, envelope), end in zip(mails, found, strict=True)
         ]
+
+    def _raise(
+        self, error: DeliveryError, message: Message, envelope: Envelope
+    ) -> NoReturn:
+        refined = self.refined(error, message, envelope)
+        if refined is error:
+            raise error
+        raise refined from error
 
     def close(self) -> None:
         """Close what ``send`` opened."""
@@ -207,6 +235,7 @@ class SmtpBackend(ABC):
             envelope.recipients,
             content,
             clean=message.raw is None,
+            ids=self.ids,
         )
 
     def _receipt(self, message: Message, accepted: Accepted) -> Receipt:

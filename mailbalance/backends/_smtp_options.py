@@ -66,6 +66,8 @@ def read_server(
         if ca is not None:
             client_context(ca)
     except OSError:
-        problems.add("the file in ca= (or AWS_CA_BUNDLE) is no readable PEM file")
+        problems.add(
+            "the file in ca= (or AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE) is no readable PEM file"
+        )
     security: Security | None = tls
     return problems.watch(lambda: Server(host, port, security, credentials, ca))

@@ -27,6 +27,7 @@ from mailbalance.secret import Secret, hushed
 from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.user_clients import check
 from mailbalance.wire.net.pool import CONNECTIONS
+from mailbalance.wire.net.tls import ca_of_requests
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -91,6 +92,7 @@ class MailtrapBackend:
         http_client: Client | None = None,
         async_http_client: AsyncClient | None = None,
     ) -> None:
+        ca = ca or ca_of_requests(environ)
         problems = problems_in(name, token, stream, sandbox_id)
         pace = _pace.read_pace(problems, name, rate, concurrency, processes)
         _http.check_base(name, "base_url", base_url, ca, problems)

@@ -24,6 +24,7 @@ from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import ConfigError
 from mailbalance.rules.header_rules import LONGEST_STRETCH
 from mailbalance.secret import hushed
+from mailbalance.wire.net.tls import ca_of_requests
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class MailtrapSmtpBackend(SmtpBackend):
         rate: How fast to send, such as ``50/hour``.
         concurrency: Messages at once.
         processes: How many processes share these limits and the account's connections.
+        environ: Read in place of the environment, for ``REQUESTS_CA_BUNDLE``.
 
     Raises:
         ConfigError: With every problem found.
@@ -119,6 +121,7 @@ class MailtrapSmtpBackend(SmtpBackend):
         rate: str | None = None,
         concurrency: Whole = None,
         processes: Whole = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(name)
         self._account = account or ("mailtrap-sandbox" if sandbox else "mailtrap")
@@ -143,7 +146,7 @@ class MailtrapSmtpBackend(SmtpBackend):
             port=port,
             tls=tls,
             credentials=credentials,
-            ca=ca,
+            ca=ca or ca_of_requests(environ),
         )
         if server is None or problems:
             raise ConfigError(problems)
@@ -180,6 +183,7 @@ class MailtrapSmtpBackend(SmtpBackend):
                 rate=options.get("rate"),
                 concurrency=options.get("concurrency"),
                 processes=options.get("processes"),
+                environ=settings.environ,
             )
         )
         if made is None or problems:

@@ -20,7 +20,12 @@ from mailbalance.backends._ses_caller import Call, SesCaller
 from mailbalance.backends._ses_limits import LIMITS, reason_against
 from mailbalance.backends._ses_reply import receipt
 from mailbalance.backends._ses_request import request_body
-from mailbalance.backends._ses_settings import OPTIONS, given_endpoint, given_keys
+from mailbalance.backends._ses_settings import (
+    OPTIONS,
+    given_endpoint,
+    given_keys,
+    region_problem,
+)
 from mailbalance.errors import ConfigError, DeliveryError
 from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
@@ -113,6 +118,8 @@ class SesBackend:
             profile=profile,
             environ=environ,
         )
+        if (problem := region_problem(name, self._aws.likely_region())) is not None:
+            raise ConfigError(problem)
         self._caller = SesCaller(name, self._aws, self._new_wire)
         self._bulk = SesBulk(self._caller, configuration_set)
         self._limits = self._pace.over(LIMITS)
@@ -165,7 +172,8 @@ class SesBackend:
             self._aws.region()
         except DeliveryError as error:
             return [f"{self._name}: {error.detail}"]
-        return []
+        spoilt = self._aws.spoilt()
+        return [] if spoilt is None else [f"{self._name}: {spoilt}"]
 
     @property
     def name(self) -> str:

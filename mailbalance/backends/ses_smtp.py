@@ -16,9 +16,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from mailbalance.backend import Limits
-from mailbalance.backends import _pace, _ses_tags
+from mailbalance.backends import _pace, _ses_form, _ses_tags
+from mailbalance.backends._ses_errors import Facts
+from mailbalance.backends._ses_settings import region_problem
 from mailbalance.backends._ses_smtp_keys import TEMPORARY, from_environ, smtp_password
-from mailbalance.backends._ses_smtp_replies import REPLIES
+from mailbalance.backends._ses_smtp_replies import REPLIES, verdict_for
 from mailbalance.backends._smtp import SmtpBackend
 from mailbalance.backends._smtp_options import Problems, read_server
 from mailbalance.errors import (
@@ -30,6 +32,7 @@ from mailbalance.fork_lock import ForkLock
 from mailbalance.secret import hidden, hushed
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.net.deadline import OPENING, Deadline
+from mailbalance.wire.net.tls import ca_of_requests
 from mailbalance.wire.sigv4 import Keys
 from mailbalance.wire.smtp import Credentials, Reuse, Server, SmtpWire
 
@@ -53,7 +56,6 @@ REUSE = Reuse(connections=8, messages=100, idle=8.0, age=300.0)
 
 OPTIONS = _pace.OPTIONS | {"region", "tls", "configuration_set", "ca", "account"}
 
-_REGION = re.compile(r"[a-z0-9-]+")
 _OK_ID = re.compile(r"Ok ([0-9A-Za-z-]+)")
 
 
@@ -76,7 +78,7 @@ class SesSmtpBackend(SmtpBackend):
         tls: ``"starttls"``, ``"implicit"`` or ``"off"`` instead of what the port implies.
         configuration_set: For messages that name none.
         ca: Path of a PEM file to trust instead of the system's certificates; else
-            ``AWS_CA_BUNDLE``, as boto3 has it.
+            ``AWS_CA_BUNDLE`` or ``REQUESTS_CA_BUNDLE``, as boto3 has it.
         account: What quotas belong to.
         rate: How fast to send, such as ``50/hour`` or ``14 recipients/s``.
         concurrency: Messages at once.
@@ -120,8 +122,8 @@ class SesSmtpBackend(SmtpBackend):
         found = Keys(*keys) if keys else None
         self._chain = AwsChain(backend=name, region=region, keys=found, environ=environ)
         region = self._chain.likely_region()
-        if region is not None and not _REGION.fullmatch(region):
-            problems.add("the region has characters that no region's name has")
+        if (problem := region_problem(name, region)) is not None:
+            problems.add(problem)
         super().__init__(name)
         self._account = account
         self._configuration_set = configuration_set
@@ -135,7 +137,7 @@ class SesSmtpBackend(SmtpBackend):
             port=port,
             tls=tls,
             credentials=self._credentials,
-            ca=ca or said.get("AWS_CA_BUNDLE") or None,
+            ca=ca or said.get("AWS_CA_BUNDLE") or ca_of_requests(said),
         )
         if server is None or problems:
             raise ConfigError(problems)
@@ -184,7 +186,8 @@ class SesSmtpBackend(SmtpBackend):
             self._chain.region()
         except DeliveryError as error:
             return [f"{self.name}: {error.detail}"]
-        return []
+        spoilt = None if self._credentials else self._chain.spoilt()
+        return [] if spoilt is None else [f"{self.name}: {spoilt}"]
 
     @property
     def account(self) -> str:
@@ -259,15 +262,35 @@ class SesSmtpBackend(SmtpBackend):
         """Let bounces go to the feedback address, if there is one."""
         return message.ses.feedback_address or envelope.sender
 
+    def refined(
+        self, error: DeliveryError, message: Message, envelope: Envelope
+    ) -> DeliveryError:
+        """Return the error that the API would give, which knows what the message named."""
+        if not isinstance(error, UnavailableError):
+            return error
+        verdict = verdict_for(error, Facts.of(message, envelope))
+        if verdict is None:
+            return error
+        made = verdict.error(
+            f"{error.detail} ({verdict.hint})",
+            backend=error.backend,
+            code=error.code,
+            phase=error.phase,
+            refused=error.refused,
+        )
+        if error.deferred:
+            made.deferred = error.deferred
+        return made
+
     def unable(self, message: Message) -> str | None:
-        """Refuse what SES takes by API only."""
+        """Refuse what SES takes by API only, and what it takes in no way."""
         ses = message.ses
         if ses.open_tracking is not None or ses.click_tracking is not None:
             return "ses: tracking cannot be overridden over SMTP"
         if ses.endpoint_id is not None:
             return "ses['endpoint_id']: no endpoint can be named over SMTP"
         problem = _ses_tags.problem(message)
-        return problem and f"metadata: {problem}"
+        return f"metadata: {problem}" if problem else _ses_form.fault(message)
 
     def ids(self, reply: str) -> tuple[str, ...]:
         """Read the MessageId, the same that the API would have given."""

@@ -21,6 +21,7 @@ from mailbalance.errors import (
     MessageError,
     TransientError,
 )
+from mailbalance.under_way import without_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -37,6 +38,8 @@ class Sending:
     """What is under way."""
 
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
+        if asyncio._get_running_loop() is None:
+            raise without_asyncio("asend_many")
         self.handling = Handling(mailer)
         self._mailer = mailer
         self._lanes = Lanes(self.handling.batching)

@@ -80,6 +80,11 @@ class Journal:
         self._known = _read(self._file)
 
     @property
+    def warning(self) -> str:
+        """Who else could read or change the file, as a sentence, or ``""``."""
+        return self._file.warning
+
+    @property
     def in_doubt(self) -> int:
         """How many rows of this run were begun and have no end."""
         return len(self._begun)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 #: More bytes than any line has, and how each begins.
 _TAIL, _BEGINNING = 1 << 20, b'{"line": '
 
-#: Windows would turn line ends into its own.
-_BINARY = getattr(os, "O_BINARY", 0)
+#: Windows would turn line ends into its own. A link is not followed: whoever may write to
+#: the folder could have lines written to, and believed from, a file of their choice.
+_FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_FLAGS |= getattr(os, "O_NOFOLLOW", 0)
 
 if sys.platform == "win32":
     import msvcrt
@@ -56,18 +59,26 @@ class ResultsFile:
     Raises:
         InUseError: When another run has it.
         typer.BadParameter: When it cannot be opened.
+
+    Attributes:
+        warning: Who else could read or change what it says, as a sentence; ``""`` when
+            nobody can.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.warning = ""
         self._file: int | None = None
         self._torn = False
         with self._explained():
-            if not path.exists():
+            try:
+                self._must_be_file(os.lstat(path))
+            except FileNotFoundError:
                 return
-            if not path.is_file():
-                raise typer.BadParameter(f"{path} is no file that results could be in")
             self._file = self._open(0)
+            found = os.fstat(self._file)
+            self._must_be_file(found)  # it may have been changed for another meanwhile
+            self.warning = self._exposed(found)
             _mend(self._file)
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -102,7 +113,11 @@ class ResultsFile:
         """
         with self._explained():
             if self._file is None:
-                self._file = self._open(os.O_CREAT | os.O_EXCL)
+                try:
+                    self._file = self._open(os.O_CREAT | os.O_EXCL)
+                except FileExistsError:
+                    self._must_be_file(os.lstat(self.path))
+                    raise
 
     def append(self, objects: list[dict[str, Any]]) -> None:
         """Write lines, whole ones or none.
@@ -131,13 +146,38 @@ class ResultsFile:
             self._file = None
 
     def _open(self, how: int) -> int:
-        file = os.open(self.path, os.O_RDWR | os.O_APPEND | _BINARY | how, 0o666)
+        # Refused recipients stand in it: it is for nobody else to read.
+        file = os.open(self.path, _FLAGS | how, 0o600)
         try:
             _lock(file)
         except (BlockingIOError, PermissionError):
             os.close(file)
             raise self._in_use() from None
         return file
+
+    def _must_be_file(self, found: os.stat_result) -> None:
+        if stat.S_ISLNK(found.st_mode):
+            raise typer.BadParameter(
+                f"{self.path} is a symbolic link, which results are not written through; "
+                "remove it, or give the file that it leads to by --results"
+            )
+        if not stat.S_ISREG(found.st_mode):
+            raise typer.BadParameter(f"{self.path} is no file that results could be in")
+
+    def _exposed(self, found: os.stat_result) -> str:
+        """Give the warning about who else has the file: it decides what is sent."""
+        if sys.platform == "win32":  # its modes say nothing about who may
+            return ""
+        if found.st_uid != os.geteuid():
+            return (
+                f"{self.path} belongs to another user, who can change what it says was "
+                "sent, and read whom it names."
+            )
+        others = found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if not others:
+            return ""
+        able = "change" if others & (stat.S_IWGRP | stat.S_IWOTH) else "read"
+        return f"Other users can {able} {self.path}; chmod 600 keeps it to yourself."
 
     def _in_use(self) -> InUseError:
         return InUseError(

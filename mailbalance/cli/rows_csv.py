@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import typer
 
+from mailbalance.mime import address_lists
+
 #: Columns that hold several addresses, with commas or semicolons between.
 _LISTS = frozenset({"to", "cc", "bcc", "reply_to"})
 #: What begins a column that is one entry of a mapping: ``metadata.order``.
@@ -56,8 +58,7 @@ def fields(cells: Cells) -> dict[str, Any]:
         if dot and name in _MAPPINGS:
             found.setdefault(name, {})[entry] = cell
         elif name in _LISTS:
-            parts = cell.replace(";", ",").split(",")
-            found[name] = [each.strip() for each in parts if each.strip()]
+            found[name] = address_lists.split(cell)
         else:
             found[column] = cell
     return found

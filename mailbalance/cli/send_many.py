@@ -89,6 +89,8 @@ def _send(
     """Send what is left, and give the exit code."""
     rows = read_rows(file)
     journal = Journal(place)
+    if journal.warning:
+        out.warn(journal.warning)
     known = survey(rows, journal)
     run = Run(out, journal, defaults, in_doubt=in_doubt, known=known)
     stopped = None

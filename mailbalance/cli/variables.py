@@ -31,6 +31,7 @@ _OPEN = {
     "AWS_DEFAULT_REGION": "SES's region; goes before AWS_REGION",
     "AWS_PROFILE": "profile of the AWS configuration files",
     "AWS_CA_BUNDLE": "certificates to trust for SES",
+    "REQUESTS_CA_BUNDLE": "certificates to trust for every backend",
 }
 #: Not all are secrets; a user name or a proxy's address is nobody else's business either.
 _MASKED = {

@@ -6,13 +6,27 @@ not: where it came from; that is ``dsn`` and ``settings``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import SecretStr
 
 from mailbalance.frozen import FrozenDict
+from mailbalance.later import Later
+
+if TYPE_CHECKING:
+    import difflib
+else:
+    difflib = Later("difflib", globals())
+
+
+#: A name as options have them, and no key or token has it.
+_WORD = re.compile(r"[a-z]{1,10}(?:_[a-z]{1,10})?")
+
+#: An option that looks like none; its name stays unsaid.
+_UNSHOWN = "an unknown option, whose name is not shown since it may be a secret"
 
 
 def variable(name: str) -> str:
@@ -56,10 +70,18 @@ class BackendSettings:
         return variable(self.name)
 
     def unknown_options(self, known: Iterable[str]) -> list[str]:
-        """Give one sentence for each option that this kind of backend does not have."""
+        """Return one sentence for each option that this kind of backend does not have.
+
+        Its name is quoted only if it looks like one of them, or like a plain word: any
+        other may be a secret that lost the name before it, or a part of one with a ``&``.
+        """
         wanted = sorted(known)
         offer = f"the options are {', '.join(wanted)}" if wanted else "it takes none"
-        return [
-            f"{self.variable}: unknown option {option!r}; {offer}"
-            for option in sorted(set(self.options) - set(wanted))
-        ]
+        found = []
+        for option in sorted(set(self.options) - set(wanted)):
+            near = difflib.get_close_matches(option, wanted, n=1)
+            shown = near or _WORD.fullmatch(option)
+            what = f"unknown option {option!r}" if shown else _UNSHOWN
+            meant = f"did you mean {near[0]}? " if near and len(wanted) > 1 else ""
+            found.append(f"{self.variable}: {what}; {meant}{offer}")
+        return list(dict.fromkeys(found))

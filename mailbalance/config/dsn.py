@@ -88,7 +88,7 @@ def _options(url: SplitResult, source: str) -> dict[str, str]:
     # Not parse_qsl: it reads + as a blank, and AWS session tokens are full of +.
     pairs = [item.partition("=") for item in url.query.split("&") if item]
     options = {
-        _SPELLINGS.get(unquote(key), unquote(key)): unquote(value)
+        _SPELLINGS.get(unquote(key), unquote(key)): unquote(value).strip(" ")
         for key, _, value in pairs
     }
     options |= {key: Secret(options[key]) for key in _SECRET & options.keys()}
@@ -124,8 +124,8 @@ def _port(text: str, given: int | None, source: str) -> tuple[int | None, list[s
 
 def _credentials(url: SplitResult, kind: str) -> tuple[str | None, str | None]:
     """Give user and secret; a Mailtrap token stands alone, before the @."""
-    user = unquote(url.username) if url.username else None
-    secret = unquote(url.password) if url.password else None
+    user = unquote(url.username).strip(" ") if url.username else None
+    secret = unquote(url.password).strip(" ") if url.password else None
     if kind.startswith("mailtrap") and secret is None:
         return None, user
     return user, secret

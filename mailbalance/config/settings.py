@@ -79,6 +79,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: With every problem found, each naming its variable and the fix.
     """
+    environ = hidden(environ)
     written = environ.get("MAILBALANCE_SPLIT", "").strip()
     if not written:
         raise ConfigError(_CHOICES)
@@ -140,6 +141,7 @@ def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
     Raises:
         ConfigError: For an unknown name without a DSN, or a bad DSN or variable.
     """
+    environ = hidden(environ)
     dsn = environ.get(variable(name))
     if dsn:
         settings = parse_dsn(dsn, name=name)
@@ -152,7 +154,7 @@ def read_backend(name: str, environ: Mapping[str, str]) -> BackendSettings:
             f"unknown backend {name!r} in the split: {meant} built-in ones are "
             f"{', '.join(BUILT_IN)}; for any other name set {variable(name)}"
         )
-    settings = replace(_shared(settings, environ), environ=hidden(environ))
+    settings = replace(_shared(settings, environ), environ=environ)
     if settings.kind.startswith("mailtrap"):
         return with_mailtrap_variables(settings, environ)
     return settings

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import boto3
 
-from mailbalance.dropin.attaching import attach, detach, install, installed, uninstall
+from mailbalance.dropin.attaching import (
+    Status,
+    attach,
+    detach,
+    install,
+    installed,
+    status,
+    uninstall,
+)
 from mailbalance.dropin.calls import explain
 from mailbalance.dropin.errors import UnknownSendError
 from mailbalance.dropin.metadata import delivery_error, receipt, receipts
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     from mailbalance.mailer import Mailer
 
 __all__ = [
+    "Status",
     "UnknownSendError",
     "attach",
     "client",
@@ -40,6 +49,7 @@ __all__ = [
     "installed",
     "receipt",
     "receipts",
+    "status",
     "uninstall",
 ]
 
@@ -77,8 +87,8 @@ def client(
         service_name: ``ses`` or ``sesv2``.
         mailer: Who sends. Default: the mailer behind ``mailbalance.send()``, made from the
             environment at the first send.
-        strict: Whether to refuse, wherever a message is to go, what SES's server would
-            refuse, with SES's code.
+        strict: Whether what SES is known to refuse is kept off other providers, so that
+            SES itself says so; without SES in the split, it is refused with SES's code.
         **boto3_kwargs: What ``boto3.client`` takes: ``region_name``, ``config`` and so on.
 
     Raises:

@@ -20,13 +20,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import botocore.session
 
 from mailbalance.dropin.hooks import Hooks
+from mailbalance.dropin.mailers import mailer_for_clients
+from mailbalance.dropin.passed_by import (
+    SERVICES,
+    WHAT_WORKS,
+    described,
+    is_async,
+    passed_by,
+    service_of,
+    tell_of_aiobotocore,
+    tell_of_clients,
+)
+from mailbalance.errors import ConfigError
 
 if TYPE_CHECKING:
     from mailbalance.mailer import Mailer
+    from mailbalance.routing import Share
 
 ClientT = TypeVar("ClientT")
-
-SERVICES = frozenset({"ses", "sesv2"})
 
 _REMEMBER = "mailbalance-remember"
 _ANSWER = "mailbalance-answer"
@@ -44,16 +55,18 @@ def attach(
         client: A client of ``ses`` or ``sesv2``, however it was made.
         mailer: Who sends. Default: the mailer behind ``mailbalance.send()``, made from the
             environment at the first send.
-        strict: Whether to refuse, wherever a message is to go, what SES's server would
-            refuse, with SES's code.
+        strict: Whether what SES is known to refuse is kept off other providers, so that
+            SES itself says so; without SES in the split, it is refused with SES's code.
 
     Returns:
         The same client.
 
     Raises:
-        TypeError: When it is no client of ``ses`` or ``sesv2``.
+        TypeError: When it is no client of ``ses`` or ``sesv2``, or one of aiobotocore.
     """
-    service = _service_of(client)
+    if is_async(client):
+        raise TypeError(f"attach() takes clients of boto3; {WHAT_WORKS}")
+    service = service_of(client)
     if service not in SERVICES:
         raise TypeError(
             f"attach() takes boto3 clients of {' or '.join(sorted(SERVICES))}, "
@@ -65,6 +78,8 @@ def attach(
     events.register(f"before-parameter-build.{service}", hooks.remember, _REMEMBER)
     # The last slot of the least specific name runs after every other handler.
     events.register_last("before-call", hooks.answer, _ANSWER)
+    with _lock:
+        _attached.add(client)
     return client
 
 
@@ -73,15 +88,11 @@ def detach(client: Any) -> None:
 
     Does nothing to a client that has none.
     """
-    service, events = _service_of(client), client.meta.events
+    service, events = service_of(client), client.meta.events
+    with _lock:
+        _attached.discard(client)
     events.unregister("before-call", unique_id=_ANSWER)
     events.unregister(f"before-parameter-build.{service}", unique_id=_REMEMBER)
-
-
-def _service_of(client: Any) -> str:
-    meta = getattr(client, "meta", None)
-    model = getattr(meta, "service_model", None)
-    return str(getattr(model, "service_name", ""))
 
 
 @dataclass(eq=False)
@@ -91,23 +102,31 @@ class _Installation:
     mailer: Mailer | None
     strict: bool
     clients: weakref.WeakSet[Any] = field(default_factory=weakref.WeakSet)
+    told_of_async: bool = False
 
     def end(self) -> None:
         """Detach what it attached."""
         for client in list(self.clients):
             detach(client)
 
+    def tell_of_async(self) -> None:
+        """Say once in the log that aiobotocore is not covered, as soon as it is there."""
+        self.told_of_async = self.told_of_async or tell_of_aiobotocore()
+
 
 #: The innermost is last; one list for the process.
 _installations: list[_Installation] = []
 _lock = threading.RLock()
+#: Every client that has a mailer, however it came to it.
+_attached: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def install(mailer: Mailer | None = None, *, strict: bool = True) -> None:
     """Attach to every SES client made from now on, by any session of boto3 or botocore.
 
-    Call it once when the program starts, before the first client is made; clients made
-    before are left as they are. Calling it again sets the mailer for later clients.
+    Call it once when the program starts, before the first client is made. Clients made
+    before are left as they are, and named in the log; clients of aiobotocore are not
+    covered. Calling it again sets the mailer for later clients.
 
     Args:
         mailer: As for ``attach``.
@@ -118,6 +137,8 @@ def install(mailer: Mailer | None = None, *, strict: bool = True) -> None:
             _installations[-1].mailer, _installations[-1].strict = mailer, strict
         else:
             _installations.append(_Installation(mailer, strict))
+            tell_of_clients(passed_by(_attached))
+        _installations[-1].tell_of_async()
         _wrap()
 
 
@@ -152,11 +173,52 @@ def installed(mailer: Mailer | None = None, *, strict: bool = True) -> Iterator[
                 _unwrap()
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Which SES clients of this process send through a mailer.
+
+    Attributes:
+        installed: Whether clients made from now on do.
+        attached: Those that do, as ``"sesv2 in eu-west-1"``.
+        passed_by: Those that do not: made before ``install``, detached, or aiobotocore's.
+        split: How the mailer of clients made from now on divides, with its counts; empty
+            when that is not configured.
+        problem: Why the split is empty, or ``""``.
+    """
+
+    installed: bool
+    attached: tuple[str, ...]
+    passed_by: tuple[str, ...]
+    split: tuple[Share, ...]
+    problem: str = ""
+
+
+def status() -> Status:
+    """Report which SES clients of this process send through a mailer, and by which split.
+
+    Looks through all objects of the process if it has SES clients, which may take a tenth
+    of a second in a large one.
+    """
+    with _lock:
+        innermost = _installations[-1] if _installations else None
+        attached = tuple(sorted(map(described, list(_attached))))
+        others = passed_by(_attached)
+    split: tuple[Share, ...] = ()
+    problem = ""
+    try:
+        mailer = innermost.mailer if innermost else None
+        split = (mailer or mailer_for_clients()).split()
+    except ConfigError as error:
+        problem = str(error)
+    return Status(innermost is not None, attached, others, split, problem)
+
+
 def _created(client: Any) -> None:
     """Attach to a client that was just made."""
     with _lock:
-        if _installations and _service_of(client) in SERVICES:
+        if _installations and service_of(client) in SERVICES:
             innermost = _installations[-1]
+            innermost.tell_of_async()
             attach(client, innermost.mailer, strict=innermost.strict)
             innermost.clients.add(client)
 

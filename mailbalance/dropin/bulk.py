@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 
 from mailbalance.dropin.bulk_reply import bulk_reply
 from mailbalance.dropin.lanes import BulkSide, Lane
+from mailbalance.dropin.single import patience
 
 if TYPE_CHECKING:
-    from mailbalance.dropin.calls import Call
+    from collections.abc import Sequence
+
+    from mailbalance.dropin.calls import Part
     from mailbalance.dropin.own_client import OwnClient
     from mailbalance.dropin.replies import Reply
     from mailbalance.mailer import Mailer
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 
 
-def send_many(mailer: Mailer, call: Call, own: OwnClient, *, strict: bool) -> Reply:
+def send_many(
+    mailer: Mailer, parts: Sequence[Part], own: OwnClient, *, strict: bool
+) -> Reply:
     """Send the messages of a bulk call through the mailer.
 
     Raises:
@@ -37,8 +42,10 @@ def send_many(mailer: Mailer, call: Call, own: OwnClient, *, strict: bool) -> Re
     side = BulkSide(own, mailer.timing.sleep)
     lanes = [
         Lane(mailer, number, part, side, strict=strict)
-        for number, part in enumerate(call.parts)
+        for number, part in enumerate(parts)
     ]
+    order = [b for lane in lanes if lane.ending is None for b in lane.job.route.order]
+    side.sleep = patience(mailer, own, order) or side.sleep
     while any(lane.ending is None for lane in lanes):
         _drive([lane for lane in lanes if lane.goes_elsewhere])
         waiting = [lane for lane in lanes if lane.ending is None]

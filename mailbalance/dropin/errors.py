@@ -1,15 +1,16 @@
-"""The one exception of the drop-in that neither botocore nor SES has.
+"""The exceptions of the drop-in that neither botocore nor SES has.
 
-What lives here: ``UnknownSendError``. What must not: when it is raised (``outcomes``).
+Both are a ``BotoCoreError``, which code written for boto3 catches.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError
 
-from mailbalance.errors import DeliveryError, UnknownOutcomeError
+from mailbalance.errors import ConfigError, DeliveryError, UnknownOutcomeError
 
 
 class UnknownSendError(BotoCoreError, UnknownOutcomeError):
@@ -36,3 +37,14 @@ class UnknownSendError(BotoCoreError, UnknownOutcomeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DeliveryError.__reduce__(self)
+
+
+class NotConfiguredError(BotoCoreError, ConfigError):
+    """The split cannot be read, so there is no mailer to send by; nothing was sent."""
+
+    def __init__(self, problems: Iterable[str] | str) -> None:
+        ConfigError.__init__(self, problems)
+        self.kwargs = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ConfigError.__reduce__(self)

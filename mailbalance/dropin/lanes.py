@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from mailbalance.backend import Receipt, Try
-from mailbalance.backends._ses_reply import without_id
 from mailbalance.dropin.outcomes import code_of
 from mailbalance.dropin.own_client import AskError, OwnClient
-from mailbalance.dropin.single import stand_ins_for
+from mailbalance.dropin.single import stand_ins_for, tell_left_out
 from mailbalance.dropin.stand_ins import CallersClient
-from mailbalance.dropin.verdicts import of_entry, of_error, of_exception
+from mailbalance.dropin.verdicts import (
+    of_entry,
+    of_error,
+    of_exception,
+    of_success_without_ids,
+)
 from mailbalance.dropin.words import WORDS
 from mailbalance.errors import DeliveryError, MessageError, RejectedError
 from mailbalance.message import Envelope
@@ -54,6 +58,7 @@ class Lane:
         self.entry: Mapping[str, Any] | None = None
         self.whole = False
         self._mailer = mailer
+        self._part = part
         self._step: Try | None = None
         self._job: Job | None = None
         if strict and part.fault is not None:
@@ -109,6 +114,8 @@ class Lane:
             self.job.failed(error)
             return
         if isinstance(step, Receipt):
+            if not isinstance(self.backend, CallersClient):
+                tell_left_out(self._part, step.backend)
             self._step, self.ending = None, step
             self.job.accepted(step)
         else:
@@ -130,7 +137,7 @@ class BulkSide:
 
     def __init__(self, own: OwnClient, sleep: Callable[[float], None]) -> None:
         self.own = own
-        self._sleep = sleep
+        self.sleep = sleep
         self.reply: Reply | None = None
         self.failed: AskError | None = None
 
@@ -138,7 +145,7 @@ class BulkSide:
         """Make one bulk call for these lanes, and hand each its answer."""
         delay = max(lane.start().delay for lane in lanes)
         if delay:
-            self._sleep(delay)
+            self.sleep(delay)
         self.reply, self.failed = None, None
         try:
             self.reply = self.own.ask_for(tuple(lane.number for lane in lanes))
@@ -147,7 +154,10 @@ class BulkSide:
         entries = self._entries(len(lanes))
         for lane, entry in zip(lanes, entries, strict=True):
             lane.entry, lane.whole = entry, entry is None
-            lane.advance(self._judged(lane, entry))
+            judged = self._judged(lane, entry)
+            if isinstance(judged, DeliveryError):
+                self.own.limit(judged)
+            lane.advance(judged)
 
     def _entries(self, number: int) -> list[Mapping[str, Any] | None]:
         """Give SES's word on each entry; ``None`` for all when it has none for each."""
@@ -169,7 +179,7 @@ class BulkSide:
             judged = (
                 of_error(answer, message, envelope, name)
                 if http.status_code >= 300
-                else without_id(name, http.status_code)
+                else of_success_without_ids(http, name)
             )
         if isinstance(judged, DeliveryError):
             return judged

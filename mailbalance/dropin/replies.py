@@ -128,6 +128,9 @@ def _retries(endings: tuple[Ending, ...]) -> int:
 def _gave_up(endings: tuple[Ending, ...]) -> bool:
     """Say whether it was tried as often as allowed, as botocore notes of itself."""
     return any(
-        isinstance(each, DeliveryError) and each.retry_here and len(each.attempts) > 1
+        isinstance(each, DeliveryError)
+        # An error itself says no where the caller's own number of attempts is reached.
+        and type(each).retry_here
+        and (len(each.attempts) > 1 or not each.retry_here)
         for each in endings
     )

@@ -6,6 +6,7 @@ What lives here: the way of one message through the mailer. What must not: bulk 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from mailbalance.dropin.outcomes import of_faults, of_other, of_ses
@@ -18,11 +19,15 @@ from mailbalance.errors import DeliveryError, MessageError
 from mailbalance.message import Envelope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from mailbalance.backend import Backend
     from mailbalance.dropin.calls import Part
     from mailbalance.dropin.own_client import OwnClient
     from mailbalance.dropin.replies import Reply
     from mailbalance.mailer import Mailer
+
+logger = logging.getLogger("mailbalance")
 
 
 def send_one(mailer: Mailer, part: Part, own: OwnClient) -> Reply:
@@ -40,14 +45,39 @@ def send_one(mailer: Mailer, part: Part, own: OwnClient) -> Reply:
     except MessageError as error:
         return of_faults(error, own.service, own.url, code=WORDS[own.service].refused)
     try:
-        receipt = mailer.finish(job)
+        receipt = mailer.finish(job, sleep=patience(mailer, own, job.route.order))
     except DeliveryError as error:
         return _failed(error, stand_ins, own)
     carrier = stand_ins.get(receipt.backend)
     if isinstance(carrier, CallersClient) and carrier.reply is not None:
         return with_endings(carrier.reply, (receipt,))
+    tell_left_out(part, receipt.backend)
     body = {"MessageId": message_id(receipt)}
     return reply(own.service, own.url, body, (receipt,), backend=receipt.backend)
+
+
+def patience(
+    mailer: Mailer, own: OwnClient, order: Iterable[Backend]
+) -> Callable[[float], None] | None:
+    """Give how to wait for a caller who has said how often SES may be asked for a call.
+
+    A plain client of theirs asks at once, and then waits up to 1, 2, 4 ... seconds. Where
+    no other backend is waited for, neither do we wait longer.
+    """
+    if own.most is None or not all(isinstance(each, CallersClient) for each in order):
+        return None
+
+    def sleep(seconds: float) -> None:
+        if own.asked:
+            mailer.timing.sleep(min(seconds, 2.0 ** (own.asked - 1)))
+
+    return sleep
+
+
+def tell_left_out(part: Part, backend: str) -> None:
+    """Write to the log what a message went without because SES did not carry it."""
+    for place in part.left_out:
+        logger.info("%s has no place for %s; it was left out", backend, place)
 
 
 def send_unread(own: OwnClient) -> Reply:

@@ -92,7 +92,7 @@ class CallersClient:
         """Ask the client once; its own ``Config`` says how long it waits."""
         self.reply, self.failed, self.judged = None, None, None
         try:
-            self.reply = self._own.ask()
+            self.reply = self._own.ask_within()
         except AskError as error:
             self.failed = error
             self._refuse(of_exception(error, self.name), error.cause)
@@ -109,6 +109,7 @@ class CallersClient:
 
     def _refuse(self, error: DeliveryError, cause: Exception | None = None) -> NoReturn:
         self.judged = error
+        self._own.limit(error)
         raise error from cause
 
     async def asend(

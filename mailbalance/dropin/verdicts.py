@@ -22,6 +22,7 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from mailbalance.wire.aws import told
 from mailbalance.wire.http import HttpResponse
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def of_exception(failed: AskError, backend: str) -> DeliveryError:
     detail = str(error) or type(error).__name__
     if failed.phase == "sign":
         return UnavailableError(
-            f"the request could not be signed: {detail}", phase="credentials", **facts
+            f"the request could not be signed: {told(error)}",
+            phase="credentials",
+            **facts,
         )
     if failed.phase == "exchange" and _never_sent(error, failed.outer):
         chain = _chain(error, failed.outer)
@@ -71,7 +74,15 @@ def of_reply(
     provider_id = parsed.get("MessageId")
     if isinstance(provider_id, str) and provider_id:
         return provider_id
-    return without_id(backend, http.status_code)
+    return of_success_without_ids(http, backend)
+
+
+def of_success_without_ids(http: Any, backend: str) -> DeliveryError:
+    """Judge a success that does not say what became of the message."""
+    low = {name.lower(): value for name, value in http.headers.items()}
+    response = HttpResponse(http.status_code, low, http.content)
+    text = _answers.scrubbed(_answers.words(response), ())
+    return without_id(backend, response, text)
 
 
 def of_error(
@@ -97,7 +108,8 @@ def of_entry(
     words, status = WORDS[service], str(entry.get("Status") or "")
     provider_id = entry.get("MessageId")
     if status == words.success:
-        return str(provider_id) if provider_id else without_id(backend, 200)
+        taken = HttpResponse(200, {}, b"")
+        return str(provider_id) if provider_id else without_id(backend, taken)
     if provider_id or status not in words.refusals:
         return UnknownOutcomeError(
             f"SES did not tell what became of an entry of a bulk call: {status}",

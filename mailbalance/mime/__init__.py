@@ -1,4 +1,4 @@
-"""Messages to RFC 5322 bytes and back; pure, and independent of the stdlib's ``email``.
+"""Messages to RFC 5322 bytes and back; pure, and all but ``objects`` without ``email``.
 
 What lives here: the writer, the reader and what they share. What must not: I/O, provider
 knowledge, and ``mailbalance.message``, which stands above.
@@ -6,6 +6,7 @@ knowledge, and ``mailbalance.message``, which stands above.
 
 from mailbalance.mime.dates import date_value
 from mailbalance.mime.folding import address, address_list, encode_header_value, prepend
+from mailbalance.mime.raw import message_id_of
 from mailbalance.mime.sizes import rough_size, upper_size
 from mailbalance.mime.writer import pieces, render
 
@@ -14,6 +15,7 @@ __all__ = [
     "address_list",
     "date_value",
     "encode_header_value",
+    "message_id_of",
     "pieces",
     "prepend",
     "render",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 _DATE = re.compile(
     r"(?:[A-Za-z]{3}\s*,)?\s*(\d{1,2})\s+([A-Za-z]{3})\s+(\d{4}|\d{2})"
-    r"\s+(\d{2}):(\d{2})(?::(\d{2}))?\s*([+-]\d{4}|[A-Za-z]{1,5})?\s*(?:\([^()]*\))?\s*"
+    r"\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([+-]\d{4}|[A-Za-z]{1,5})?\s*(?:\([^()]*\))?\s*"
 )
 
 #: Hours. Source: RFC 5322 section 4.3; any other name means +0000.

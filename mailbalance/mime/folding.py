@@ -131,13 +131,14 @@ def _one_address(address: Address) -> Sequence[str]:
         # Some readers take a quoted local part for a name unless it stands in < and >.
         quoted = address.email.startswith('"')
         return [f" <{address.email}>" if quoted else f" {address.email}"]
-    words, email = _name_words(address.name), f" <{address.email}>"
+    words, email = phrase(address.name), f" <{address.email}>"
     if len(words) == 1 and len(words[0]) + len(email) <= _LINE_OF_WORDS:
         return (f" {words[0]}{email}",)
     return (*(f" {word}" for word in words), email)
 
 
-def _name_words(name: str) -> Sequence[str]:
+def phrase(name: str) -> Sequence[str]:
+    """Give the words of a display name, quoted or encoded where needed."""
     if not name.isascii() or "=?" in name or len(name) > _LONGEST_QUOTED:
         return encoded_words.encode(name)
     if _PHRASE.fullmatch(name):

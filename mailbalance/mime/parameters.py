@@ -40,41 +40,88 @@ _ESCAPED = re.compile(r"\\(.)")
 _SECTION = re.compile(r"\*[0-9]{1,4}\*?")
 
 
-def read(value: str) -> tuple[str, dict[str, str]]:
-    """Give a header's main value and its parameters, names in lower case; never raises.
+_COMMENT_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|\\.|[()]', re.DOTALL)
 
-    Continuations and charsets of RFC 2231 are put together; encoded words, which many
-    writers put into quoted values against RFC 2047, are decoded.
+#: Parameters whose values many writers leave unquoted, parentheses and all.
+_FILE_NAMES = ("name", "filename")
+
+
+def without_comments(value: str) -> str:
+    """Return a structured value without what stands in parentheses (RFC 5322, 3.2.2)."""
+    if "(" not in value:
+        return value
+    kept: list[str] = []
+    depth = at = 0
+    for found in _COMMENT_MARK.finditer(value):
+        if found[0] == "(":
+            if not depth:
+                kept.append(value[at : found.start()])
+            depth += 1
+        elif found[0] == ")" and depth:
+            depth -= 1
+            at = found.end()
+    return "".join(kept) if depth else "".join([*kept, value[at:]])
+
+
+def read(value: str) -> tuple[str, dict[str, str], bool]:
+    """Return a header's main value, its parameters, and whether all were readable.
+
+    Names are in lower case. Continuations and charsets of RFC 2231 are put together;
+    encoded words, which many writers put into quoted values against RFC 2047, are
+    decoded. A form of RFC 2231 that is broken gives way to a plain one. Never raises.
     """
-    value = value[:_LONGEST]
-    main = value.partition(";")[0].partition("(")[0].strip().lower()
-    plain: dict[str, str] = {}
+    main = without_comments(value[:_LONGEST]).partition(";")[0].strip().lower()
+    plain, extended, exact = _found(value[:_LONGEST])
+    for name, pieces in extended.items():
+        joined = _joined(pieces)
+        exact &= joined[1]
+        if joined[1] or not plain.get(name, joined)[1]:
+            plain[name] = joined
+    exact &= len(value) <= _LONGEST and all(sound for _, sound in plain.values())
+    return main, {name: text for name, (text, _) in plain.items()}, exact
+
+
+def _found(
+    value: str,
+) -> tuple[dict[str, tuple[str, bool]], dict[str, dict[int, tuple[str, bool]]], bool]:
+    """Return plain parameters, the pieces of others, and whether none is there twice."""
+    plain: dict[str, tuple[str, bool]] = {}
     extended: dict[str, dict[int, tuple[str, bool]]] = {}
+    once = True
     for found in _PARAMETER.finditer(value):
-        name, mark, text = found[1].lower(), found[2], _unquoted(found[3].strip())
+        name, mark = found[1].lower(), found[2]
+        text = _unquoted(found[3].strip(), name)
         if mark is None:
-            plain.setdefault(name, encoded_words.decode(text)[0])
+            said = encoded_words.decode(text)
+            once &= plain.setdefault(name, said)[0] == said[0]
             continue
         at = int(mark.strip("*")) if _SECTION.fullmatch(mark) else 0
-        extended.setdefault(name, {}).setdefault(at, (text, mark.endswith("*")))
-    joined = {name: _joined(pieces) for name, pieces in extended.items()}
-    return main, {**plain, **joined}
+        pieces = extended.setdefault(name, {})
+        once &= at not in pieces
+        pieces.setdefault(at, (text, mark.endswith("*")))
+    return plain, extended, once
 
 
-def _unquoted(text: str) -> str:
+def _unquoted(text: str, name: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] == '"':
         return _ESCAPED.sub(r"\1", text[1:-1])
+    if text.startswith('"'):  # which nothing closes
+        return _ESCAPED.sub(r"\1", text[1:])
+    if "(" in text and name not in _FILE_NAMES:
+        return without_comments(text).strip()
     return text
 
 
-def _joined(pieces: dict[int, tuple[str, bool]]) -> str:
-    """Join the pieces of one parameter; the first names the charset (RFC 2231, 4.1)."""
-    charset, raw = "utf-8", b""
+def _joined(pieces: dict[int, tuple[str, bool]]) -> tuple[str, bool]:
+    """Join the pieces of one parameter; the first names the charset (RFC 2231, 4.1).
+
+    Also return whether none is missing and all can be read.
+    """
+    charset, raw, first = "utf-8", [], min(pieces)
     for at, (text, percent) in sorted(pieces.items()):
-        if percent and at == min(pieces) and text.count("'") >= 2:
-            charset = text.partition("'")[0]
-            piece = text.split("'", 2)[2].encode("utf-8", "replace")
-        else:
-            piece = text.encode("utf-8", "replace")
-        raw += unquote_to_bytes(piece) if percent else piece
-    return charsets.decode(raw, charset)[0]
+        if percent and at == first and text.count("'") >= 2:
+            charset, _, text = text.split("'", 2)  # noqa: PLW2901
+        piece = text.encode("utf-8", "replace")
+        raw.append(unquote_to_bytes(piece) if percent else piece)
+    text, exact = charsets.decode(b"".join(raw), charset)
+    return text, exact and first == 0 and max(pieces) == len(pieces) - 1

@@ -6,14 +6,17 @@ any reading of what the message says (``reader``).
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from mailbalance.mime.transfer import crlf
+from mailbalance.rules.characters import fault_in_line
 
 #: Headers that must not leave: hidden recipients, and instructions to one provider, which
 #: ``from_mime`` has read into the options so that each backend can say them its own way.
 _DROPPED = re.compile(rb"bcc|resent-bcc|x-ses-.*|x-mt-.*", re.DOTALL)
+_HEADER_END = re.compile(rb"(?:\r\n?|\n)(?:\r\n?|\n)")
 _FIELD = re.compile(rb"[^\r\n]*(?:\r\n[ \t][^\r\n]*)*(?:\r\n|\Z)")
 
 
@@ -31,34 +34,43 @@ def split(data: bytes) -> tuple[list[bytes], bytes]:
     return fields, data[at + 2 :]
 
 
-def render(
-    source: bytes, known: Mapping[str, Callable[[], str]], replaced: Collection[str]
-) -> bytes:
+def render(source: bytes, known: Mapping[str, Callable[[], str]]) -> bytes:
     """Give a raw message with CRLF line ends, without what must not leave.
+
+    What it says itself stays, also a Message-ID or Date that is none: other mail refers to
+    it, and signatures cover it (RFC 6376 section 5.4).
 
     Args:
         source: The original bytes.
-        known: How to write the value of each field to add where the message has none.
-        replaced: Which of them, in lower case, to take even where it has one: its own
-            could not be read.
+        known: How to write the value of each field to add where the message has none, or
+            one that says nothing.
     """
     fields, body = split(crlf(without_envelope_line(source)))
     if fields and fields[0].startswith((b" ", b"\t")):
         del fields[0]  # it would go on with the last field that is added before it
-    gone = {name.encode() for name in replaced}
     named = [(name_of(field), field) for field in fields]
-    kept = [
-        (name, field)
-        for name, field in named
-        if name not in gone and not _DROPPED.fullmatch(name)
-    ]
-    there = {name for name, _ in kept}
+    there = {name for name, field in named if field.partition(b":")[2].strip()}
     added = [
-        f"{name}: {value}\r\n".encode("ascii")
+        (name.lower().encode(), f"{name}: {value}\r\n".encode("ascii"))
         for name, encode in known.items()
         if name.lower().encode() not in there and (value := encode())
     ]
-    return b"".join([*added, *(field for _, field in kept), b"\r\n", body])
+    blank = {name for name, _ in added}
+    kept = [
+        field
+        for name, field in named
+        if name not in blank and not _DROPPED.fullmatch(name)
+    ]
+    return b"".join([*(field for _, field in added), *kept, b"\r\n", body])
+
+
+def message_id_of(source: bytes) -> str:
+    """Give what a message says as its Message-ID, whatever its form, or ``""``."""
+    end = _HEADER_END.search(source)
+    fields, _ = split(crlf(without_envelope_line(source[: end.end() if end else None])))
+    field = next((each for each in fields if name_of(each) == b"message-id"), b"")
+    value = " ".join(field.partition(b":")[2].decode("ascii", "replace").split())
+    return "" if fault_in_line(value) else value
 
 
 def name_of(field: bytes) -> bytes:
@@ -67,7 +79,8 @@ def name_of(field: bytes) -> bytes:
 
 
 def without_envelope_line(data: bytes) -> bytes:
-    """Drop the line that mbox files put before a message (RFC 4155)."""
+    """Drop a byte order mark, and the line of mbox files before a message (RFC 4155)."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     if data.startswith((b"From ", b">From ")):
         return re.split(rb"\r\n?|\n", data, maxsplit=1)[-1]
     return data

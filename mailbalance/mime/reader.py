@@ -8,27 +8,38 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.errors import MessageError
-from mailbalance.mime import heading, parameters, raw, structure, transfer
+from mailbalance.later import Later
+from mailbalance.mime import (
+    files,
+    flowed,
+    heading,
+    parameters,
+    raw,
+    structure,
+    transfer,
+)
 from mailbalance.mime.structure import Part
-from mailbalance.rules import charsets, file_rules
+from mailbalance.rules import charsets
 
 if TYPE_CHECKING:
     from email.message import Message as StdlibMessage
 
-_ENDINGS = {
-    "message/rfc822": "eml",
-    "image/jpeg": "jpg",
-    "image/svg+xml": "svg",
-    "text/plain": "txt",
-    "application/octet-stream": "bin",
-}
-_UNFIT = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]+"
-)
+    from mailbalance.mime import objects
+else:
+    objects = Later("mailbalance.mime.objects", globals())
+
 _LINE_END = re.compile("\r\n?")
+
+#: Headers of a part that are read, or say nothing of what it shows.
+_READ = frozenset(
+    {"content-type", "content-transfer-encoding", "content-disposition", "content-id"}
+    | {"content-location", "content-md5", "content-length"}
+)
+_SLOTS = {"text/plain": "text", "text/html": "html"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +50,16 @@ class Parsed:
         fields: Keyword arguments of ``Message``.
         raw: The original bytes, unless the fields say all there is to say of an object.
         unrepresented: What the fields cannot say, one sentence each.
+        faults: Why it is unclear who the message goes to or comes from; such a message
+            goes to nobody.
+        resent: Whether the fields that say so are Resent-*.
     """
 
     fields: dict[str, Any]
     raw: bytes | None
     unrepresented: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+    resent: bool = False
 
 
 def parse(source: bytes | bytearray | memoryview | str | StdlibMessage) -> Parsed:
@@ -52,44 +68,47 @@ def parse(source: bytes | bytearray | memoryview | str | StdlibMessage) -> Parse
     Raises:
         MessageError: When it is none, or nests too deep.
     """
-    original = _as_bytes(source)
+    original, lists = _taken(source)
     root = structure.read(transfer.crlf(raw.without_envelope_line(original)))
     if not root.fields:
         raise MessageError(
             "the message does not begin with header fields; give all of it"
         )
-    fields, notes = heading.read(root)
-    content = _Content(notes)
-    content.take(root, _Place())
-    fields |= content.result()
-    unrepresented = tuple(dict.fromkeys(notes))
+    head = heading.read(root, lists)
+    content = _Content(head.notes, files.Files(head.notes))
+    content.take(root, _Place(alone=True))
+    fields = head.fields | content.result()
+    unrepresented = tuple(dict.fromkeys(head.notes))
     said = bool(fields["text"] or fields["html"]) and not unrepresented
-    whole = said and not isinstance(source, (bytes, bytearray, memoryview, str))
-    return Parsed(fields, None if whole else original, unrepresented)
+    whole = (
+        said
+        and lists is not None
+        and not any(map(_would_change, fields["attachments"]))
+    )
+    raw_bytes = None if whole else original
+    return Parsed(fields, raw_bytes, unrepresented, tuple(head.faults), head.resent)
 
 
-def _as_bytes(source: Any) -> bytes:
+def _would_change(file: dict[str, Any]) -> bool:
+    """Whether an attached message would have to be written as another type."""
+    content = file["content"]
+    fits = content and transfer.is_seven_bit(transfer.crlf(content))
+    return transfer.is_message(file["content_type"]) and not fits
+
+
+def _taken(source: Any) -> tuple[bytes, heading.Lists | None]:
+    """Give the bytes of a message, and what reads its addresses if not from those."""
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source)
+        return bytes(source), None
     if isinstance(source, str):
-        return source.encode(
-            "utf-8", "surrogateescape" if _escaped(source) else "replace"
-        )
-    policy = getattr(source, "policy", None)
-    if policy is None or not hasattr(source, "as_bytes"):
-        kind = type(source).__name__
-        raise MessageError(
-            f"{kind} is no message; give a Message, bytes or an email.message object"
-        )
-    # 998 and not the default 78: below it the stdlib folds inside addresses and URLs.
-    options = {"linesep": "\r\n", "max_line_length": 998, "raise_on_defect": False}
-    if hasattr(policy, "utf8"):
-        options["utf8"] = True
-    try:
-        return bytes(source.as_bytes(policy=policy.clone(**options)))
-    except Exception as error:  # its generator raises anything, down to KeyError
-        reason = f"{type(error).__name__}"
-        raise MessageError(f"the stdlib cannot write this message: {reason}") from error
+        how = "surrogateescape" if _escaped(source) else "replace"
+        return source.encode("utf-8", how), None
+    if objects.is_object(source):
+        return objects.as_bytes(source), partial(objects.mailboxes, source)
+    kind = type(source).__name__
+    raise MessageError(
+        f"{kind} is no message; give a Message, bytes or an email.message object"
+    )
 
 
 def _escaped(text: str) -> bool:
@@ -98,10 +117,11 @@ def _escaped(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a part stands: in which alternatives, beside which HTML."""
+    """Where a part stands: in which alternatives, beside an HTML, or as all there is."""
 
     alternatives: tuple[int, ...] = ()
     related: bool = False
+    alone: bool = False
 
 
 @dataclass(slots=True)
@@ -109,9 +129,9 @@ class _Content:
     """Collects text, HTML and files from a tree of parts."""
 
     notes: list[str]
+    files: files.Files
     text: str | None = None
     html: str | None = None
-    files: list[dict[str, Any]] = field(default_factory=list)
     _where: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _choices: int = 0
 
@@ -121,7 +141,7 @@ class _Content:
         if kind != "multipart" or not part.parts:
             self._leaf(part, place)
             return
-        inner = place
+        inner = _Place(place.alternatives, place.related)
         if subtype == "alternative":
             self._choices += 1
             inner = _Place((*place.alternatives, self._choices), place.related)
@@ -133,16 +153,34 @@ class _Content:
             self.take(child, inner)
 
     def _leaf(self, part: Part, place: _Place) -> None:
-        shown, named = parameters.read(part.get("content-disposition"))
-        name = named.get("filename") or part.params.get("name", "")
-        slot = {"text/plain": "text", "text/html": "html"}.get(part.content_type)
-        if slot is not None and shown != "attachment" and not name:
+        shown, named, exact = parameters.read(part.get("content-disposition"))
+        if not exact:
+            self.notes.append(
+                "It has a Content-Disposition that cannot be read in full."
+            )
+        name = files.name_of(part, named)
+        self._note_headers(part, name, place)
+        slot = _SLOTS.get(part.content_type)
+        if slot is not None and shown != "attachment" and (place.alone or not name):
+            if name:
+                self.notes.append("It has a file name on its text.")
             self._body(part, slot, place)
             return
         if place.alternatives and not place.related and shown != "attachment":
             self.notes.append(f"It has an alternative of type {part.content_type}.")
             return
-        self._file(part, name, inline=shown == "inline" or place.related)
+        self.files.add(part, name, shown=shown, related=place.related)
+
+    def _note_headers(self, part: Part, name: str, place: _Place) -> None:
+        """Note what a part's own header says and no field can."""
+        for header, value in part.fields:
+            if not header.startswith("content-") or header in _READ:
+                continue
+            if header == "content-language" and place.alone:
+                continue  # which is one of the message
+            if header != "content-description" or value != name:
+                title = header.title()
+                self.notes.append(f"It has a part with a header of its own: {title}.")
 
     def _body(self, part: Part, slot: str, place: _Place) -> None:
         if slot in self._where:
@@ -150,80 +188,30 @@ class _Content:
             return
         data, sound = part.decoded()
         text, exact = charsets.decode(data, part.params.get("charset", ""))
-        if not (sound and exact):
+        if not sound:
+            self.notes.append(
+                f"It has a {part.content_type} part whose encoding is broken."
+            )
+        if not exact:
             self.notes.append(
                 f"It has bytes in its {part.content_type} part that are no text."
             )
         self._where[slot] = place.alternatives
-        if slot == "text":
-            self.text = _LINE_END.sub("\n", text)
-        else:
-            self.html = _LINE_END.sub("\n", text)
-
-    def _file(self, part: Part, name: str, *, inline: bool) -> None:
-        content, sound = part.decoded()
-        if not sound:
-            self.notes.append("It has a file whose encoding is broken.")
-        content_type = self._content_type(part)
-        number = len(self.files) + 1
-        filename = self._filename(name, f"part-{number}.{_ending(content_type)}")
-        content_id = part.get("content-id").strip().removeprefix("<").removesuffix(">")
-        if content_id and not self._is_new_id(content_id):
-            self.notes.append("It has a file whose Content-ID is used twice or no id.")
-            content_id = ""
-        self.files.append(
-            {
-                "content": content,
-                "filename": filename,
-                "content_type": content_type,
-                "inline": inline and bool(content_id),
-                "content_id": content_id or None,
-            }
-        )
-
-    def _content_type(self, part: Part) -> str:
-        kept = {k: v for k, v in part.params.items() if k not in ("name", "boundary")}
-        full = "".join(
-            [part.content_type, *(f"; {k}={_quoted(v)}" for k, v in kept.items())]
-        )
-        for content_type in (full, part.content_type):
-            if file_rules.fault_in_content_type(content_type) is None:
-                return content_type
-        self.notes.append("It has a file of a type that we cannot write.")
-        return "application/octet-stream"
-
-    def _filename(self, name: str, default: str) -> str:
-        clean = _UNFIT.sub("", re.split(r"[/\\]", name)[-1]).strip()
-        while len(clean.encode()) > file_rules.LONGEST_FILENAME:
-            clean = clean[1:]
-        if name and clean != name:
-            self.notes.append(
-                "It has a file name that we cannot write; it was shortened."
-            )
-        return clean if file_rules.fault_in_filename(clean) is None else default
-
-    def _is_new_id(self, content_id: str) -> bool:
-        known = [file["content_id"] for file in self.files]
-        return content_id not in known and not file_rules.fault_in_content_id(
-            content_id
-        )
+        text = _LINE_END.sub("\n", text)
+        if slot == "html":
+            if part.get("content-location"):
+                self.notes.append("It has an HTML with a Content-Location.")
+            self.html = text
+            return
+        if part.params.get("format", "").lower() == "flowed":
+            delsp = part.params.get("delsp", "").lower() == "yes"
+            text = flowed.joined(text, delsp=delsp)
+        self.text = text
 
     def result(self) -> dict[str, Any]:
         """Give the fields of a Message."""
         text, html = self._where.get("text"), self._where.get("html")
         if text is not None and html is not None and not set(text) & set(html):
             self.notes.append("It shows text and HTML one after the other.")
-        return {"text": self.text, "html": self.html, "attachments": tuple(self.files)}
-
-
-def _quoted(value: str) -> str:
-    return value if re.fullmatch(r"[A-Za-z0-9._-]+", value) else f'"{value}"'
-
-
-def _ending(content_type: str) -> str:
-    kind = content_type.partition(";")[0].lower()
-    return (
-        _ENDINGS.get(kind)
-        or re.sub("[^a-z0-9]", "", kind.partition("/")[2])[:8]
-        or "bin"
-    )
+        attachments = self.files.result(self.html)
+        return {"text": self.text, "html": self.html, "attachments": attachments}

@@ -62,13 +62,15 @@ def read(data: bytes, *, default: str = "text/plain", depth: int = 0) -> Part:
     lines, body = raw.split(data)
     fields, notes = _fields(lines)
     declared = next((v for k, v in fields if k == "content-type"), "")
-    content_type, params = parameters.read(declared)
+    content_type, params, exact = parameters.read(declared)
+    if not exact:
+        notes.append("It has parameters of a Content-Type that cannot be read.")
     if not _TYPE.fullmatch(content_type):
         notes += ["It has a Content-Type that cannot be read."] if declared else []
         content_type = default
     if not content_type.startswith("multipart/"):
         return Part(fields, body, content_type, params, (), tuple(notes))
-    pieces = _pieces(body, params.get("boundary", ""))
+    pieces = [body[a:b] for a, b in spans(body, params.get("boundary", ""))]
     if not pieces:
         notes.append("It has a multipart container without its boundaries.")
         return Part(fields, body, "text/plain", {}, (), tuple(notes))
@@ -95,21 +97,22 @@ def _fields(lines: list[bytes]) -> tuple[tuple[tuple[str, str], ...], list[str]]
     return tuple(fields), notes
 
 
-def _pieces(body: bytes, boundary: str) -> list[bytes]:
+def spans(body: bytes, boundary: str) -> list[tuple[int, int]]:
+    """Give where each part between the boundaries of a multipart begins and ends."""
     mark = boundary.rstrip(" ").encode("utf-8", "replace")
     if not mark:
         return []
     delimiter = re.compile(
         rb"(?:\A|\r\n)--" + re.escape(mark) + rb"(--)?[ \t]*(?=\r\n|\Z)"
     )
-    pieces: list[bytes] = []
+    found: list[tuple[int, int]] = []
     start: int | None = None
-    for found in delimiter.finditer(body):
+    for line in delimiter.finditer(body):
         if start is not None:
-            pieces.append(body[start : max(start, found.start())])
-        start = None if found[1] else found.end() + 2
-        if found[1]:
+            found.append((start, max(start, line.start())))
+        start = None if line[1] else line.end() + 2
+        if line[1]:
             break
     if start is not None:
-        pieces.append(body[start:])
-    return pieces
+        found.append((start, len(body)))
+    return found

@@ -13,6 +13,7 @@ import re
 import struct
 
 from mailbalance import speed
+from mailbalance.mime import parameters
 from mailbalance.rules.header_rules import LONGEST_LINE
 
 #: Octets in a line of base64 before and after encoding (RFC 2045 section 6.8: 76).
@@ -27,7 +28,12 @@ _MANY_LINES = struct.Struct("76s" * _MANY)
 _SEVEN_BIT = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F)])
 
 _ENDING = re.compile(rb"\r\n?|\n")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_NOT_QUOTED = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r\n|\Z)")
+
+#: What base64 is made of; the alphabet for URLs in its place; and a run of digits.
+_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_RUN = re.compile(rb"([^=]+)(=*)")
 
 
 def crlf(data: bytes) -> bytes:
@@ -39,17 +45,24 @@ def crlf(data: bytes) -> bytes:
 
 def is_seven_bit(data: bytes) -> bool:
     """Whether bytes with CRLF line ends may travel as they are."""
-    return not data.translate(None, _SEVEN_BIT) and not _has_long_line(data)
+    return not data.translate(None, _SEVEN_BIT) and not has_long_line(data)
 
 
-def _has_long_line(data: bytes) -> bool:
-    """Leap from line end to line end, each the last that the line before may have."""
+def has_long_line(data: bytes, *, end: int = 2) -> bool:
+    """Report whether a line is over 998 characters (RFC 5321 section 4.5.3.1.6).
+
+    It leaps from line end to line end, each the last that the line before may have.
+
+    Args:
+        data: The lines.
+        end: Octets of a line end; with 1, a line that is just as long may be reported too.
+    """
     at = 0
     while len(data) - at > LONGEST_LINE:
-        end = data.rfind(b"\n", at, at + LONGEST_LINE + len(b"\r\n"))
-        if end < 0:
+        found = data.rfind(b"\n", at, at + LONGEST_LINE + end)
+        if found < 0:
             return True
-        at = end + 1
+        at = found + 1
     return False
 
 
@@ -114,19 +127,44 @@ def upper_size(octets: int) -> int:
 
 def decode(data: bytes, encoding: str) -> tuple[bytes, bool]:
     """Undo a transfer encoding, and say whether it was well formed; never raises."""
-    kind = encoding.strip().lower()
+    # Comments may stand in it (RFC 2045 section 6.1 and its appendix A).
+    kind = parameters.without_comments(encoding).strip(" \t\"';").lower()
     if kind == "base64":
         return _from_base64(data)
     if kind == "quoted-printable":
         lines = data.split(b"\r\n")
-        return binascii.a2b_qp(
-            b"\r\n".join([line.rstrip(b" \t") for line in lines])
-        ), True
+        written = b"\r\n".join([line.rstrip(b" \t") for line in lines])
+        return binascii.a2b_qp(written), not _NOT_QUOTED.search(written)
     return data, kind in ("", "7bit", "8bit", "binary")
 
 
 def _from_base64(data: bytes) -> tuple[bytes, bool]:
-    digits = _NOT_BASE64.sub(b"", data.partition(b"=")[0])
-    if len(digits) % 4 == 1:
-        return binascii.a2b_base64(digits[:-1]), False
-    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4)), True
+    """Decode every run of digits, since some writers encode a file in several.
+
+    Characters outside the alphabet are passed over, as RFC 2045 section 6.8 has it, and
+    make the data unsound: they are a sign of other text, or of digits that were lost.
+    """
+    if b" " in data or b"\t" in data:
+        data = b"\r\n".join([line.strip(b" \t") for line in data.split(b"\r\n")])
+    digits = data.translate(None, b"\r\n")
+    odd = digits.translate(None, _DIGITS)
+    sound = not odd
+    if odd and _is_url_safe(data, odd):
+        digits, sound = digits.translate(_URL_SAFE), True
+    elif odd:
+        digits = digits.translate(None, bytes(set(odd)))
+    decoded: list[bytes] = []
+    for run in _RUN.finditer(digits):
+        left, padding = len(run[1]) % 4, len(run[2])
+        sound &= left != 1 and padding >= -left % 4
+        whole = run[1][:-1] if left == 1 else run[1]
+        decoded.append(binascii.a2b_base64(whole + b"=" * (-len(whole) % 4)))
+    return b"".join(decoded), sound
+
+
+def _is_url_safe(data: bytes, odd: bytes) -> bool:
+    """Whether these are lines of the other alphabet (RFC 4648 section 5) and no text."""
+    if odd.strip(b"-_") or b"+" in data or b"/" in data:
+        return False
+    first, *others = map(len, data.strip(b"\r\n").split(b"\r\n"))
+    return not others or (set(others[:-1]) <= {first} and 0 < others[-1] <= first)

@@ -1,6 +1,6 @@
 """The exact weighted split: who is next, so that every stretch of messages keeps its share.
 
-What lives here: three counters and the choice between them. All arithmetic is on whole
+What lives here: the counters and the choice between them. All arithmetic is on whole
 numbers, so a million messages drift by nothing. What must not: names, messages, locks or
 counts of what was carried; a split is told a size and answers with an index.
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 #: Slots among which the random start is drawn. With weights of many digits the whole cycle
 #: can be huge; the shares of its first 10,000 slots are within 1/10,000 of the whole's.
 START_SLOTS = 10_000
+
+#: Processes that are imagined beside this one when messages differ in size. Weights that
+#: add up to at most as many (whole percents do) give exact chances; others are within one
+#: in so many, and their long run is exact all the same.
+PROCESSES = 100
 
 
 class Split(Protocol):
@@ -53,7 +58,7 @@ def by_messages(weights: Sequence[Fraction], random: Random) -> Split:
 def by_recipients(weights: Sequence[Fraction], random: Random) -> Split:
     """Give the split in which a message counts as many as it has recipients."""
     parts = whole_parts(weights)
-    return Single() if len(parts) == 1 else Credit(parts, random)
+    return Single() if len(parts) == 1 else OneByOne(parts, random)
 
 
 def whole_parts(weights: Sequence[Fraction]) -> tuple[int, ...]:
@@ -130,30 +135,79 @@ class Cycle:
         return chosen
 
 
-class Credit:
-    """Messages of different sizes: the one owed most goes first, and is charged in full.
+class OneByOne:
+    """Messages of different sizes: this backend, or one of the others? Heaviest first.
 
-    The bound is the largest message. The first pick is by chance, so that processes which
-    send a single message split as well.
+    Each question is a split between two, over the messages that came as far. Chances
+    multiply, so each backend's is its share.
     """
 
-    __slots__ = ("_credit", "_fresh", "_parts", "_random", "_total")
+    __slots__ = ("_questions",)
 
     def __init__(self, parts: Sequence[int], random: Random) -> None:
-        self._parts = tuple(parts)
-        self._total = sum(parts)
-        self._credit = [0] * len(self._parts)
-        self._random = random
-        self._fresh = True
+        order = sorted(range(len(parts)), key=lambda index: -parts[index])
+        rest = sum(parts)
+        self._questions: list[tuple[int, Parallel | Single]] = []
+        for index in order[:-1]:
+            rest -= parts[index]
+            self._questions.append((index, Parallel(parts[index], rest, random)))
+        self._questions.append((order[-1], Single()))
 
     def pick(self, size: int = 1) -> int:
-        """Give the backend with the largest credit after everyone got its share."""
-        for index, part in enumerate(self._parts):
-            self._credit[index] += part * size
-        if self._fresh:
-            self._fresh = False
-            chosen = self._random.choices(range(len(self._parts)), self._parts)[0]
-        else:
-            chosen = max(range(len(self._parts)), key=self._credit.__getitem__)
-        self._credit[chosen] -= self._total * size
-        return chosen
+        """Give the first backend that takes it; the last takes what is left."""
+        return next(index for index, asked in self._questions if not asked.pick(size))
+
+
+class Parallel:
+    """Two backends and messages of different sizes: one process among imagined others.
+
+    Imagine as many processes as the weights add up to, all sending these same messages.
+    Of each message, exactly the first backend's part of them give it to the first: those
+    in which it is owed most. This process is one of them, drawn by chance. So
+
+    * every pick has exactly the right chance, whatever the sizes so far;
+    * what the processes owe is never further apart than the largest message (wherever
+      the line is drawn, those above it come down by one message at most, those below it
+      rise), and the average is 0: each prefix is within the largest message;
+    * messages of one size are split as by ``Pair``: ties go by the processes' numbers.
+    """
+
+    __slots__ = ("_first", "_owed", "_own", "_quota", "_start", "_total", "_whole")
+
+    def __init__(self, first: int, second: int, random: Random) -> None:
+        common = gcd(first, second)
+        self._first = first // common
+        self._total = (first + second) // common
+        #: What the first is owed in each process, in recipients times the total.
+        self._owed = [0] * min(self._total, PROCESSES)
+        self._own = random.randrange(len(self._owed))
+        #: How many processes pick the first, times the total; between two whole numbers
+        #: it is now the one, now the other, also from a random start.
+        self._quota = self._first * len(self._owed)
+        fine = self._quota % self._total
+        self._start = random.randrange(self._total) if fine else 0
+        self._whole: int | None = None
+
+    def pick(self, size: int = 1) -> int:
+        """Give 0 when this process is among those in which the first is owed most."""
+        owed, all_of_it = self._owed, self._total * size
+        order = sorted(range(len(owed)), key=owed.__getitem__)
+        above = order[len(owed) - self._above(size) :]
+        share = self._first * size
+        self._owed = owed = [credit + share for credit in owed]
+        for process in above:
+            owed[process] -= all_of_it
+        return 0 if self._own in above else 1
+
+    def _above(self, size: int) -> int:
+        """Give how many processes pick the first, so that their average stays at 0."""
+        whole, rest = divmod(self._quota, self._total)
+        if not rest:
+            return whole
+        if self._whole is None:
+            self._whole = self._start * size - self._total * size // 2
+        self._whole += rest * size
+        if 2 * self._whole < self._total * size:
+            return whole
+        self._whole -= self._total * size
+        return whole + 1

@@ -42,8 +42,8 @@ def control_app(box: Sandbox) -> App:
             Route("/", routes.index),
             Route("/messages", routes.messages, methods=["GET"]),
             Route("/messages", routes.clear, methods=["DELETE"]),
-            Route("/messages/{number:int}", routes.message),
-            Route("/messages/{number:int}/raw", routes.raw),
+            Route("/messages/{number}", routes.message),
+            Route("/messages/{number}/raw", routes.raw),
             Route("/counts", routes.counts),
             Route("/duplicates", routes.duplicates),
             Route("/faults", routes.faults, methods=["GET"]),
@@ -53,6 +53,10 @@ def control_app(box: Sandbox) -> App:
         exception_handlers={HTTPException: _as_json_error},
     )
     return LocalOnly(app)
+
+
+#: Digits of the number of a message; there are never so many.
+_DIGITS = 18
 
 
 class LocalOnly:
@@ -145,7 +149,8 @@ class Routes:
 
     async def add_fault(self, request: Request) -> Response:
         """Put a fault on a door: ``{"door": ..., "kind": ..., "count": ...}``."""
-        if not request.headers.get("content-type", "").startswith("application/json"):
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if kind.strip().lower() != "application/json":
             raise HTTPException(415, "send application/json")
         body = b""
         async for chunk in request.stream():
@@ -156,6 +161,8 @@ class Routes:
             wanted = json.loads(body)
             door = _door(str(wanted.pop("door")))
             fault = Fault(**wanted)
+        except RecursionError:
+            raise HTTPException(400, "not a fault: nested too deeply") from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise HTTPException(400, f"not a fault: {error}") from error
         self._box.faults.add(door, fault)
@@ -169,7 +176,10 @@ class Routes:
         return Response(status_code=204)
 
     def _stored(self, request: Request) -> Stored:
-        stored = self._box.message(request.path_params["number"])
+        # Not Starlette's own ``int``, which fails on more digits than Python reads.
+        text = request.path_params["number"]
+        is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+        stored = self._box.message(int(text)) if is_number else None
         if stored is None:
             raise HTTPException(404, "no such message, or not kept any more")
         return stored

@@ -117,7 +117,7 @@ def mime_variables(message: Mapping[str, Any] | EmailMessage) -> dict[str, str]:
     if packed and len(packed.encode()) <= 1000:
         try:
             loaded = json.loads(packed)
-        except ValueError:
+        except (ValueError, RecursionError):
             loaded = None
         if isinstance(loaded, dict):
             found |= {k: str(v) for k, v in loaded.items()}

@@ -14,17 +14,23 @@ import base64
 import binascii
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
 from typing import Any
 
 from mailbalance.sandbox.header_addresses import address_in
+from mailbalance.sandbox.identity import mime_fields
 
 Json = dict[str, Any]
 
 MAX_RECIPIENTS = 50
 MAX_HEADERS = 15
 MAX_TEMPLATE_DATA = 262_144
+#: Octets of a line with its end, and parts of a message, as its quotas page has them.
+MAX_LINE, MAX_PARTS = 1000, 500
 
 _HEADER_NAME = re.compile(r"[!-9;-@A-~]{1,126}")
 _HEADER_VALUE = re.compile(r"[ -~]{1,995}")
@@ -34,6 +40,10 @@ _CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FORBIDDEN_HEADERS = """
 bcc cc content-disposition content-type date from message-id mime-version reply-to
 return-path subject to
+"""
+_ONCE = """
+from sender reply-to to cc subject date message-id in-reply-to references mime-version
+content-type content-transfer-encoding list-unsubscribe list-unsubscribe-post
 """
 _FORBIDDEN_FILES = """
 ade adp app asp bas bat cer chm cmd com cpl crt csh der exe fxp gadget hlp hta inf
@@ -172,12 +182,15 @@ def _headers(request: Json) -> Iterator[Problem]:
 def _attachments(request: Json) -> Iterator[Problem]:
     content = request["Content"]
     part = content.get("Simple") or content.get("Template") or {}
-    for attachment in part.get("Attachments") or ():
+    attachments = part.get("Attachments") or ()
+    if len(attachments) + len(part.get("Body") or {}) + 1 > MAX_PARTS:
+        yield Problem(f"more than {MAX_PARTS} MIME parts")
+    for attachment in attachments:
         name = attachment.get("FileName") or ""
         if not 1 <= len(name) <= 255:
             yield Problem("Attachment FileName must have 1 to 255 characters.")
-        elif name.rpartition(".")[2].lower() in _FORBIDDEN_FILES.split():
-            yield Problem(f"Illegal filename: {name}")
+        elif fault := _file_name_fault(name):
+            yield Problem(fault)
         elif not is_base64(attachment.get("RawContent")):
             yield Problem(f"Attachment RawContent is not base64: {name}")
         elif len(attachment.get("ContentId") or "") > 78:
@@ -186,8 +199,44 @@ def _attachments(request: Json) -> Iterator[Problem]:
 
 def _raw(request: Json) -> Iterator[Problem]:
     raw = request["Content"].get("Raw")
-    if raw is not None and not is_base64(raw.get("Data")):
+    if raw is None:
+        return
+    if not is_base64(raw.get("Data")):
         yield Problem("Raw message is empty or not base64.")
+    elif fault := mime_fault(base64.b64decode(raw["Data"])):
+        yield Problem(f"Transaction failed: {fault}")
+
+
+def mime_fault(data: bytes) -> str | None:
+    """What SES refuses of a MIME message, by its API and over SMTP alike."""
+    longest = max(map(len, re.split(rb"\r\n|\r|\n", data)))
+    if longest + 2 > MAX_LINE:
+        return f"line longer than {MAX_LINE} octets"
+    names = Counter(name.lower() for name, _ in mime_fields(data))
+    for name in _ONCE.split():
+        if names[name] > 1:
+            return f"Duplicate header '{name.title()}'."
+    try:
+        parts = list(message_from_bytes(data).walk())
+    except Exception:  # noqa: BLE001 - on rubbish ``email`` raises IndexError and more
+        return None
+    if len(parts) > MAX_PARTS:
+        return f"more than {MAX_PARTS} MIME parts"
+    return next(filter(None, map(_file_name_fault, map(_file_name, parts))), None)
+
+
+def _file_name(part: Message) -> str:
+    try:
+        return part.get_filename("")
+    except Exception:  # noqa: BLE001 - as above
+        return ""
+
+
+def _file_name_fault(name: str) -> str | None:
+    _, dot, ending = name.rpartition(".")
+    if dot and ending.lower() in _FORBIDDEN_FILES.split():
+        return f"Illegal filename: {name}"
+    return None
 
 
 def _template(request: Json) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from mailbalance.sandbox import smtp_words
 from mailbalance.sandbox.header_addresses import address_in
 from mailbalance.sandbox.identity import mime_fields
 from mailbalance.sandbox.ses import message_id
+from mailbalance.sandbox.ses_rules import mime_fault
 from mailbalance.sandbox.smtp_doors import SmtpDoor
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class SesSmtpDoor(SmtpDoor):
                 "554 Message rejected: Email address is not verified. The following "
                 f"identities failed the check in region {region}: {sender}"
             )
-        return None
+        fault = mime_fault(body)
+        return f"554 Transaction failed: {fault}" if fault else None
 
     def acknowledge(self) -> tuple[tuple[str, ...], str]:
         """An id, and the reply that carries it."""

@@ -13,6 +13,7 @@ import copy
 import errno
 import math
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from mailbalance.fork_lock import IMPORTING, ForkLock
 from mailbalance.secret import bare, hidden
 from mailbalance.wire import aws_unconfigured as unconfigured
 from mailbalance.wire.net.deadline import OPENING
+from mailbalance.wire.net.tls import ca_of_requests
 from mailbalance.wire.net.within import Asking, awithin, within
 from mailbalance.wire.sigv4 import STRANGE, Keys
 
@@ -54,10 +56,37 @@ _GOOD_FOR = 120
 _PAUSE = 5.0
 
 _THREAD = "mailbalance-keys"
+#: Those that speak of configuration files only, in botocore's own words.
+_OF_FILES = frozenset(
+    {
+        "ConfigNotFound",
+        "ConfigParseError",
+        "NoRegionError",
+        "PartialCredentialsError",
+        "ProfileNotFound",
+    }
+)
+
+#: botocore's own names of places that keys come from (``credentials.py``, 1.44).
+_PROVIDERS = frozenset(
+    {
+        "assume-role",
+        "assume-role-with-web-identity",
+        "container-role",
+        "custom-process",
+        "iam-role",
+        "login",
+        "sso",
+    }
+)
 
 _NO_REGION = (
     "no AWS region: set AWS_REGION, or region= in the URL, or a region in the profile"
 )
+#: What a region's name is made of; it becomes a part of a host's.
+REGION = re.compile(r"[a-z0-9-]+")
+
+BAD_REGION = "the AWS region has characters that no region's name has"
 _NO_KEYS = (
     "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE,"
     " or run where a role gives them"
@@ -91,8 +120,8 @@ class AwsChain:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._backend = backend
-        self._region = region
-        self._endpoint = endpoint
+        self._region = region and region.strip()
+        self._endpoint = endpoint and endpoint.strip()
         self.given = keys
         self._profile = profile
         self._environ = None if environ is None else hidden(environ)
@@ -111,7 +140,7 @@ class AwsChain:
     def likely_region(self) -> str | None:
         """Give the region if no file has to be read for it; never imports botocore."""
         if self._region is None:
-            environ = os.environ if self._environ is None else self._environ
+            environ = hidden(self._environ)
             said = (environ.get(name) for name in REGION_VARIABLES)
             self._region = next((region for region in said if region), None)
         return self._region
@@ -128,8 +157,18 @@ class AwsChain:
                 found = self._session().get_config_variable("region")
         if not found:
             raise self._unavailable(_NO_REGION, "region")
+        if not REGION.fullmatch(found):
+            raise self._unavailable(BAD_REGION, "region")
         self._region = found
         return found
+
+    def spoilt(self) -> str | None:
+        """Return what is wrong with keys in the environment, which are used as they are."""
+        found = None if self.given is not None else unconfigured.keys(self._environ)
+        if found is None or self._profile is not None:
+            return None
+        secret = found.secret_key
+        return None if found.can_be_sent and secret == secret.strip() else STRANGE
 
     def endpoint(self) -> str:
         """Give the base URL for SES v2, without a slash at the end.
@@ -158,12 +197,16 @@ class AwsChain:
         return endpoint
 
     def ca_bundle(self) -> str | None:
-        """Give the path in ``AWS_CA_BUNDLE`` or in the profile, if there is one."""
-        if self._has_nothing_to_ask():
-            return None
-        with self._translated():
-            found: str | None = self._session().get_config_variable("ca_bundle")
-        return found
+        """Give the path in ``AWS_CA_BUNDLE``, in the profile or in ``REQUESTS_CA_BUNDLE``.
+
+        In this order, as botocore looks for it (``ClientArgsCreator`` and
+        ``EndpointCreator``).
+        """
+        found: str | None = None
+        if not self._has_nothing_to_ask():
+            with self._translated():
+                found = self._session().get_config_variable("ca_bundle")
+        return (found and found.strip()) or ca_of_requests(self._environ)
 
     @property
     def answers_at_once(self) -> bool:
@@ -347,6 +390,28 @@ def _keys_of(found: Any) -> Keys | None:
     return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
 
+def told(error: BaseException) -> str:
+    """Return what an exception of botocore says, unless a helper may have said it.
+
+    What a ``credential_process`` or a key service answers may hold the keys.
+    """
+    name = type(error).__name__
+    if name in _OF_FILES:
+        return " ".join(str(error).split())[:300]
+    given = getattr(error, "kwargs", None)
+    provider = given.get("provider") if isinstance(given, dict) else None
+    where = f" of {provider}" if provider in _PROVIDERS else ""
+    return f"{name}{where}; what the source of the keys said is not shown"
+
+
+def forget(error: BaseException) -> None:
+    """Take the words off an exception, which stays the context of what is raised next."""
+    bare(error)
+    error.args = ()
+    vars(error).clear()
+    error.__cause__ = error.__context__ = None
+
+
 class _Translated:
     """Turns whatever botocore raises into errors of ours."""
 
@@ -361,8 +426,11 @@ class _Translated:
             return
         names = [found.__name__ for found in type(error).__mro__]
         kind = UnavailableError if _PASSING.isdisjoint(names) else TransientError
+        words = told(error)
+        if names[0] not in _OF_FILES:
+            forget(error)
         raise kind(
-            f"botocore cannot say: {' '.join(str(error).split())[:300]}",
+            f"botocore cannot say: {words}",
             backend=self._backend,
             phase="credentials",
             code=names[0],

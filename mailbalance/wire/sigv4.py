@@ -30,8 +30,8 @@ _BLOCK = 64
 
 #: What is wrong with keys that cannot be sent.
 STRANGE = (
-    "the AWS access key or session token has a space, a line end or a strange character "
-    "in it"
+    "the AWS access key, secret key or session token has a space, a line end or a strange "
+    "character in it"
 )
 
 
@@ -130,10 +130,10 @@ class Signer:
         if keys.token:
             signed["X-Amz-Security-Token"] = keys.token
         lines = sorted(
-            (name.lower(), " ".join(v.split())) for name, v in signed.items()
+            (name.lower(), Secret(" ".join(v.split()))) for name, v in signed.items()
         )
         names = ";".join(name for name, _ in lines)
-        block = "".join(f"{name}:{value}\n" for name, value in lines)
+        block = Secret("".join(f"{name}:{value}\n" for name, value in lines))
         scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
         key = _signing_key(keys.secret_key, stamp[:8], self._region, self._service)
         inner, outer = _begun_hmac(key)
@@ -150,17 +150,15 @@ class Signer:
         )
 
 
-def _begun_hmac(key: bytes) -> tuple[Hash, Hash]:
+def _begun_hmac(key: memoryview) -> tuple[Hash, Hash]:
     """Begin both hashes of an HMAC (RFC 2104 section 2), to be copied and gone on with.
 
     ``hmac.digest`` would look for its algorithm anew each time, which takes longer.
     """
-    key = key.ljust(_BLOCK, b"\0")
-    inner, outer = (
-        bytes(each ^ 0x36 for each in key),
-        bytes(each ^ 0x5C for each in key),
+    block = memoryview(key.tobytes().ljust(_BLOCK, b"\0"))
+    return sha256(bytes(each ^ 0x36 for each in block)), sha256(
+        bytes(each ^ 0x5C for each in block)
     )
-    return sha256(inner), sha256(outer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +186,11 @@ class _Form:
 
 # A key serves a whole day and region; a few cover rotation and several accounts.
 @lru_cache(maxsize=8)
-def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
-    key = f"AWS4{secret}".encode()
+def _signing_key(secret: str, day: str, region: str, service: str) -> memoryview:
+    # Views, since a traceback shows the locals of an interrupted call by their repr.
+    key = memoryview(f"AWS4{secret}".encode())
     for part in (day, region, service, "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = memoryview(hmac.digest(key, part.encode(), "sha256"))
     return key
 
 

@@ -81,6 +81,40 @@ def test_a_byte_order_mark_and_blank_lines_are_passed_over(rows):
     assert row.fields == {"to": ["a@example.com"], "text": "é"}
 
 
+@pytest.mark.parametrize(
+    ("cell", "people"),
+    [
+        ('"Doe, Jane" <jane@example.com>', [("Doe, Jane", "jane@example.com")]),
+        (
+            '"Doe; \\"J\\"" <j@example.com>; bo@example.com,',
+            [('Doe; "J"', "j@example.com"), ("", "bo@example.com")],
+        ),
+        (
+            "Ana <a@example.com>, , Bo <b@example.com>",
+            [("Ana", "a@example.com"), ("Bo", "b@example.com")],
+        ),
+        (
+            '<"a,b"@example.com>;c@example.com',
+            [("", '"a,b"@example.com'), ("", "c@example.com")],
+        ),
+    ],
+)
+def test_a_cell_is_cut_between_addresses_and_never_in_a_name(rows, cell, people):
+    quoted = cell.replace('"', '""')
+    (row,) = rows("m.csv", f'{HEAD}"{quoted}",x\n')
+
+    to = row.message({}).to
+    assert [(each.name, each.email) for each in to] == people
+
+
+@pytest.mark.parametrize("cell", ["Doe, Jane <j@x.example>", "a@x.example b@x.example"])
+def test_a_cell_that_is_no_list_of_addresses_is_refused(rows, cell):
+    (row,) = rows("m.csv", f'{HEAD}"{cell}",x\n')
+
+    with pytest.raises(MessageError):
+        row.message({})
+
+
 def test_a_row_of_several_lines_is_told_by_where_it_begins(rows):
     found = rows("m.csv", HEAD + 'a,"x\ny"\nb,z\n')
 

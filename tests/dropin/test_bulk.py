@@ -317,8 +317,18 @@ def test_entries_fail_over_to_ses_together(start: Start, memory: MemoryBackend) 
     assert {each["Status"] for each in results} == {SUCCESS[setting.service]}
 
 
-def test_a_lost_reply_is_unknown_when_nothing_else_was_accepted(start: Start) -> None:
-    setting = start(answering(500, b""), mailtrap=None)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (500, b""),
+        (502, b"", "x-amzn-ErrorType: ThrottlingException"),
+        (504, b'{"__type": "AccessDeniedException", "message": "no"}'),
+    ],
+)
+def test_a_lost_reply_is_unknown_when_nothing_else_was_accepted(
+    reply: tuple[Any, ...], start: Start
+) -> None:
+    setting = start(answering(*reply), mailtrap="backup")
 
     with pytest.raises(UnknownSendError):
         setting.send(3)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import email
 import importlib
+import json
+import uuid
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -55,8 +58,8 @@ def at(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     importlib.import_module("django_ses").cached_rate_limits.clear()
     mailers: list[Mailer] = []
 
-    def install(split: str) -> None:
-        mailers.append(Mailer.from_env(box.environ(split)))
+    def install(split: str, **more: str) -> None:
+        mailers.append(Mailer.from_env({**box.environ(split), **more}))
         dropin.install(mailers[-1])
 
     yield install
@@ -127,6 +130,61 @@ def test_anymail_reports_what_was_queued(split: str, at: Any) -> None:
 
     assert message.anymail_status.status == {"queued"}
     assert message.anymail_status.message_id.endswith("-000000")
+
+
+def variables(box: Sandbox) -> tuple[str | None, dict[str, str]]:
+    """Give category and custom variables of the message that Mailtrap got."""
+    body = json.loads(box.messages("mailtrap")[0].raw)
+    return body.get("category"), body["custom_variables"]
+
+
+def test_every_tag_of_anymail_reaches_mailtrap(at: Any, box: Sandbox) -> None:
+    at("mailtrap=100")
+    message: Any = mail()
+    message.tags = ["welcome", "grün", "third"]
+    message.metadata = {"order": "7"}
+
+    get_connection(ANYMAIL).send_messages([message])
+
+    category, found = variables(box)
+    assert category == "welcome"
+    assert found.items() >= {"tag_2": "grün", "tag_3": "third"}.items()
+    headers = dict(box.messages("mailtrap")[0].parsed.headers)
+    assert headers["X-Metadata"] == '{"order": "7"}'
+    assert headers["X-Tag"] == "welcome"
+
+
+@pytest.mark.parametrize("tags", [["welcome"], ["welcome", "second"]])
+def test_a_stored_template_of_anymail_with_its_tags_reaches_mailtrap(
+    tags: list[str],
+    at: Any,
+    box: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    model = boto3.client("sesv2", "eu-west-1").meta.service_model
+    shape = model.operation_model("SendBulkEmail").input_shape
+    if "ReplacementHeaders" not in shape.members["BulkEmailEntries"].member.members:
+        pytest.skip("this botocore has no headers beside a template")
+    twins = tmp_path / "templates.toml"
+    twins.write_text(f'welcome = "{uuid.uuid4()}"\n')
+    monkeypatch.setenv("MAILBALANCE_TEMPLATES", str(twins))
+    at("mailtrap=100", MAILBALANCE_TEMPLATES=str(twins))
+    message: Any = EmailMessage(
+        None, "", "shop@example.com", ["ana@example.com", "bo@example.com"]
+    )
+    message.template_id = "welcome"
+    message.merge_global_data = {"name": "Ana"}
+    message.tags = tags
+    message.metadata = {"order": "7"}
+
+    get_connection(ANYMAIL).send_messages([message])
+
+    assert message.anymail_status.status == {"queued"}
+    category, found = variables(box)
+    assert len(box.messages("mailtrap")) == 2
+    assert category is None
+    assert set(tags) <= set(found.values())
 
 
 def test_anymail_raises_its_own_error_for_ours(at: Any, box: Sandbox) -> None:

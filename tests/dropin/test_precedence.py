@@ -24,9 +24,9 @@ def client(memory: MemoryBackend) -> Any:
     return dropin.client("sesv2", Mailer({memory: 100}), **KEYS)
 
 
-def half(memory: MemoryBackend) -> Mailer:
-    """Give a mailer that sends every other message through SES."""
-    return Mailer({SesBackend(region="eu-west-1"): 50, memory: 50})
+def half(memory: MemoryBackend, share: int = 50) -> Mailer:
+    """Give a mailer that sends every other message through SES, or none."""
+    return Mailer({SesBackend(region="eu-west-1"): share, memory: 50})
 
 
 def test_stubber_answers_first(client: Any, memory: MemoryBackend) -> None:
@@ -94,16 +94,17 @@ def test_a_users_hook_answers_first(
     assert not memory.sent
 
 
-def test_moto_sees_just_the_messages_of_ses(memory: MemoryBackend) -> None:
+@pytest.mark.parametrize("share", [0, 50])
+def test_moto_sees_every_message(share: int, memory: MemoryBackend) -> None:
     with mock_aws():
         client: Any = boto3.client("ses", **KEYS)
         client.verify_email_identity(EmailAddress="shop@example.com")
-        dropin.attach(client, half(memory))
+        dropin.attach(client, half(memory, share))
         for _ in range(4):
             client.send_email(**V1)
         seen = client.get_send_quota()["SentLast24Hours"]
 
-    assert (seen, len(memory.sent)) == (2, 2)
+    assert (seen, len(memory.sent)) == (4, 0)
 
 
 def test_motos_refusals_are_the_callers(memory: MemoryBackend) -> None:

@@ -114,6 +114,15 @@ LOST: dict[str, Act] = {
     "half a status line": saying(b"HTTP/1.1 20"),
     "a 500": answering(500, b""),
     "a gateway's 504": answering(504, b"<html>"),
+    "a gateway's 502 with a code of SES": answering(
+        502, b"", "x-amzn-ErrorType: ThrottlingException"
+    ),
+    "a 500 that says it was throttled": answering(
+        500,
+        b"<ErrorResponse><Error><Code>Throttling</Code><Message>Maximum sending rate "
+        b"exceeded.</Message></Error></ErrorResponse>",
+    ),
+    "a page of somebody else": answering(200, b"<html>Blocked</html>"),
     "XML that ends early": answering(200, b"<SendEmailResp"),
     "XML of something else": answering(200, b"<SendEmailResponse/>"),
 }

@@ -71,7 +71,7 @@ def _must_be_one_recipient(line: str, address: Address) -> None:
     assert re.fullmatch(r"[ -~]+", line)
     found = address_lists.read(line)
     assert found.addresses == [address]
-    assert not found.unreadable
+    assert not found.faults
     assert not found.grouped
     if re.search("[<>]", address.email):
         return  # the witness takes such a mark for the end, though it stands in quotes
@@ -114,7 +114,7 @@ def check_list(data: bytes) -> None:
     if plain:
         again = address_lists.read(mime.address_list(plain))
         assert again.addresses == plain
-        assert not again.unreadable
+        assert not again.faults
 
 
 LIST = Target(
@@ -204,7 +204,7 @@ def check_words(data: bytes) -> None:
         )
         assert all(len(word) <= encoded_words.LONGEST for word in words)
         assert encoded_words.decode(" ".join(words)) == (text, True)
-    main, named = parameters.read(text)
+    main, named, _ = parameters.read(text)
     assert all(isinstance(each, str) for each in (main, *named, *named.values()))
     date = read_date(text)
     assert date is None or read_date(date_value(date)) == date

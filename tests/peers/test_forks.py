@@ -90,6 +90,7 @@ def test_after_a_fork_everybody_hears_of_their_own_messages(
     assert not wrong(found), found
 
 
+@pytest.mark.proof
 def test_processes_that_share_connections_are_found(
     box: Sandbox, tmp_path: Path
 ) -> None:

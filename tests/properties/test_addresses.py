@@ -24,7 +24,7 @@ def test_a_header_and_back_gives_the_same_addresses(people: list[Address]) -> No
 
     assert found.addresses == people
     assert not found.grouped
-    assert not found.unreadable
+    assert not found.faults
 
 
 @given(addresses)

@@ -1,6 +1,8 @@
 """The split is exact: any weights, any prefix, from any start."""
 
+from collections import Counter
 from fractions import Fraction
+from itertools import product
 from random import Random
 
 import pytest
@@ -40,6 +42,7 @@ def test_two_backends_stay_within_one_message_in_every_prefix(first, second, see
     assert furthest(shares_of([first, second]), picks) <= 1
 
 
+@settings(max_examples=40)
 @given(given_weights=st.lists(weights, min_size=3, max_size=7), seed=seeds)
 def test_more_backends_stay_within_two_messages_in_every_prefix(given_weights, seed):
     split = by_messages(given_weights, Random(seed))
@@ -112,6 +115,109 @@ def test_counted_in_recipients_the_bound_is_the_largest_message(
     bound = max(sizes) * (1 if len(shares) == 2 else len(shares) - 1)
     for got, share in zip(sent, shares, strict=True):
         assert abs(got - share * sum(sizes)) <= bound
+
+
+def test_counted_in_recipients_messages_of_one_size_are_split_as_if_counted_singly():
+    for seed in range(50):
+        split = by_recipients([Fraction(60), Fraction(40)], Random(seed))
+        off = [Fraction()]
+        for _ in range(300):
+            off.append(off[-1] + Fraction(3, 5) - (split.pick(7) == 0))
+
+        assert max(off) - min(off) < 1
+
+
+class Chosen(Random):
+    """Chance whose whole numbers are chosen; notes out of how many each was."""
+
+    def __init__(self, numbers=()):
+        super().__init__(0)
+        self.numbers, self.among = list(numbers), []
+
+    def randrange(self, among):
+        self.among.append(among)
+        return self.numbers.pop(0) if self.numbers else 0
+
+
+def every_start(given_weights):
+    """Give a split by recipients from each of its starts, all of them equally likely."""
+    exact, chance = [Fraction(weight) for weight in given_weights], Chosen()
+    by_recipients(exact, chance)
+    for numbers in product(*map(range, chance.among)):
+        yield by_recipients(exact, Chosen(numbers))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    given_weights=st.sampled_from(
+        [
+            *([60, 40], [40, 60], [90, 10], [50, 50], [61, 39]),
+            *([50, 30, 20], [20, 30, 50], [1, 1, 1], [10, 1, 9], [3, 3, 2, 2]),
+        ]
+    ),
+    sizes=st.lists(st.integers(1, 50), min_size=1, max_size=12),
+)
+def test_counted_in_recipients_every_pick_has_exactly_its_chance(given_weights, sizes):
+    picks = zip(
+        *([split.pick(size) for size in sizes] for split in every_start(given_weights)),
+        strict=True,
+    )
+
+    for picked in picks:
+        counts = Counter(picked)
+        for index, weight in enumerate(given_weights):
+            assert counts[index] * sum(given_weights) == weight * len(picked)
+
+
+@pytest.mark.parametrize(
+    ("given_weights", "sizes"),
+    [
+        ([60, 40], [1, 1]),
+        ([40, 60], [5, 5]),
+        ([90, 10], [1, 1, 1]),
+        ([50, 30, 20], [1, 1, 1, 1]),
+        ([60, 40], [1, 100, 3, 50]),
+        ([50, 30, 20], [1, 7, 100, 2, 30]),
+        (["33.3", "66.7"], [1, 9, 4]),
+        (["99.9", "0.1"], [3, 3, 3]),
+    ],
+)
+def test_processes_of_few_messages_of_any_size_split_too(given_weights, sizes):
+    exact, processes = [Fraction(weight) for weight in given_weights], 4000
+    counts = [Counter() for _ in sizes]
+
+    for seed in range(processes):
+        split = by_recipients(exact, Random(seed))
+        for counted, size in zip(counts, sizes, strict=True):
+            counted[split.pick(size)] += 1
+
+    for counted in counts:
+        for index, share in enumerate(shares_of(exact)):
+            # Four standard deviations of as many coins, and one process in a hundred:
+            # the chances of weights with many digits are that exact.
+            spread = 4 * float(processes * share * (1 - share)) ** 0.5
+            assert abs(counted[index] - share * processes) <= spread + processes / 100
+
+
+@settings(deadline=None)
+@given(
+    given_weights=st.lists(weights, min_size=2, max_size=2),
+    sizes=st.lists(st.sampled_from([1, 2, 7, 49, 50]), min_size=1, max_size=200),
+    seed=seeds,
+)
+def test_two_backends_stay_within_the_largest_message_so_far_in_every_prefix(
+    given_weights, sizes, seed
+):
+    split, share = (
+        by_recipients(given_weights, Random(seed)),
+        shares_of(given_weights)[0],
+    )
+    off, largest = Fraction(), 0
+
+    for size in sizes:
+        largest = max(largest, size)
+        off += share * size - (size if split.pick(size) == 0 else 0)
+        assert abs(off) <= largest
 
 
 @pytest.mark.parametrize("unit", [by_messages, by_recipients])

@@ -114,6 +114,38 @@ SABOTEURS = (
         (f"{MAILER}::test_closing_waits_for_the_sends_of_other_threads",),
     ),
     Saboteur(
+        "closing-forgets-who-has-gone",
+        "Closing in an event loop waits for the attempts whose callers have gone.",
+        (
+            Change(
+                "under_way.py",
+                "for end in (*ends, *self.detached)",
+                "for end in ends",
+            ),
+        ),
+        (f"{MAILER}::test_closing_waits_for_an_attempt_whose_caller_has_gone",),
+    ),
+    Saboteur(
+        "batch-without-a-caller-is-not-told",
+        "What came of a batch is told when nobody waits for it any more.",
+        (
+            Change(
+                "bulk/tasks.py",
+                "            call.add_done_callback(partial(self._report, batch, given))"
+                "\n",
+                "",
+            ),
+        ),
+        ("tests/unit/test_many_in_trouble.py::test_a_batch_in_the_air_when_its_loop"
+         "_ends_is_told_message_by_message",),
+    ),
+    Saboteur(
+        "log-of-a-mail-about-the-log",
+        "A handler that mails what is logged gets no records of its own mail.",
+        (Change("events.py", " or _handled.get():", ":"),),
+        ("tests/unit/test_mailing_handler.py",),
+    ),
+    Saboteur(
         "key-is-ignored",
         "Two sends with one key give one message.",
         (Change("mailer.py", "if taken.key is not None:", "if taken.key == '':", 2),),

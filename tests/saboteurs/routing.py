@@ -24,6 +24,20 @@ SABOTEURS = (
          "_what_the_router_assigns"),
     ),
     Saboteur(
+        "recipients-start-alike",
+        "Counted in recipients, processes of few messages split too.",
+        (
+            Change(
+                "routing/split.py",
+                "self._own = random.randrange(len(self._owed))",
+                "self._own = random.randrange(len(self._owed)) * 0",
+            ),
+        ),
+        ("tests/properties/test_split.py::test_processes_of_few_messages_of_any_size"
+         "_split_too", "tests/properties/test_split.py::test_counted_in_recipients"
+         "_every_pick_has_exactly_its_chance"),
+    ),
+    Saboteur(
         "debt-is-repaid",
         "A backend that comes back gets its share, and no flood.",
         (

@@ -14,8 +14,8 @@ SABOTEURS = (
         (
             Change(
                 "wire/smtp/transaction.py",
-                "        self.committed = True\n        yield Write(DOT",
-                "        yield Write(DOT",
+                "        self.committed = True\n        yield Commit(DOT",
+                "        yield Commit(DOT",
             ),
         ),
         (TRANSACTION,),
@@ -51,6 +51,91 @@ SABOTEURS = (
         ),
         (f"{POOL}::test_after_an_anomaly_the_connection_is_never_used_again",
          "tests/wire/test_smtp_cuts.py"),
+    ),
+    Saboteur(
+        "reused-with-replies-due",
+        "A connection is never used again while replies to commands sent ahead are due.",
+        (
+            Change(
+                "wire/smtp/transaction.py",
+                "return self._ended and self._sound and not self._awaited",
+                "return self._ended and self._sound",
+            ),
+        ),
+        (f"{POOL}::test_a_connection_on_which_replies_are_still_due_is_never_used_again",
+         f"{TRANSACTION}::test_a_connection_with_replies_on_their_way_is_not_kept"),
+    ),
+    Saboteur(
+        "looped-connection-outlives-closing",
+        "In an event loop a connection in use when everything is closed is not kept.",
+        (
+            Change(
+                "wire/smtp/looped_pool.py",
+                "if closings != self._closings:",
+                "if False:",
+            ),
+        ),
+        (f"{POOL}::test_a_connection_in_use_is_closed_when_its_message_ends_after_a"
+         "_close",),
+    ),
+    Saboteur(
+        "connection-outlives-closing",
+        "A thread's connection in use when everything is closed is not kept.",
+        (
+            Change(
+                "wire/smtp/blocking_pool.py", "if not self.closed:", "if True:"
+            ),
+        ),
+        (f"{POOL}::test_a_connection_in_use_is_closed_when_its_message_ends_after_a"
+         "_close",),
+    ),
+    Saboteur(
+        "interrupted-thread-stays-in-the-queue",
+        "Who is interrupted while it waits for a connection takes none from the others.",
+        (
+            Change(
+                "wire/slots.py",
+                "            if not self._withdraw(turn):\n"
+                "                self.release()\n            raise",
+                "            raise",
+            ),
+        ),
+        ("tests/wire/test_slots.py", f"{POOL}::test_a_thread_interrupted_in_a_crowd"
+         "_leaves_the_queue"),
+    ),
+    Saboteur(
+        "interrupted-thread-keeps-its-turn",
+        "A turn that comes with an interrupt is passed on.",
+        (
+            Change(
+                "wire/slots.py",
+                "            if not self._withdraw(turn):\n"
+                "                self.release()\n            raise",
+                "            self._withdraw(turn)\n            raise",
+            ),
+        ),
+        ("tests/wire/test_slots.py",),
+    ),
+    Saboteur(
+        "late-socket-leaks",
+        "Of addresses raced for, only the winner's connection stays open.",
+        (
+            Change("wire/net/connect.py", "task.result().close()", "task.result()"),
+        ),
+        ("tests/wire/test_reach.py::test_who_connects_in_the_same_moment_as_the_winner"
+         "_is_closed_too",),
+    ),
+    Saboteur(
+        "losing-socket-leaks",
+        "Who lost the race of addresses is closed when a thread has its winner.",
+        (
+            Change(
+                "wire/net/connect.py",
+                "        for sock in self.running.values():\n            sock.close()",
+                "        pass",
+            ),
+        ),
+        ("tests/wire/test_reach.py::test_the_losers_of_a_race_are_closed_too",),
     ),
     Saboteur(
         "http-kept-after-a-break",

@@ -30,6 +30,9 @@ GOOD = [
     (f"{'a' * 64}@example.com", "", f"{'a' * 64}@example.com"),
     ("josé@example.com", "", "josé@example.com"),
     ("a=b?c@example.com", "", "a=b?c@example.com"),
+    # Most who say iso-8859-1 mean windows-1252 (WHATWG Encoding Standard, section 4.2).
+    ("=?iso-8859-1?Q?O=92Neil?= <o@x.com>", "O\u2019Neil", "o@x.com"),
+    ("=?ISO_8859-1?b?gDU=?= <o@x.com>", "€5", "o@x.com"),
 ]
 
 BAD = [

@@ -532,6 +532,34 @@ def test_a_send_cancelled_after_the_commit_point_is_finished_and_told():
     assert (heard[1].attempt.outcome, heard[1].detached) == ("accepted", True)
 
 
+def test_closing_waits_for_an_attempt_whose_caller_has_gone():
+    class Closed(Slow):
+        async def aclose(self):
+            self.sent_when_closed = len(self.sent)
+
+    heard = []
+
+    async def story():
+        slow = Closed(committed=True)
+        mailer = Mailer({slow: 1}, observers=[heard.append])
+        task = asyncio.create_task(mailer.asend(**NOTE))
+        await slow.started.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        closing = asyncio.create_task(mailer.aclose())
+        for _ in range(20):  # it comes as far as it can
+            await asyncio.sleep(0)
+        assert not closing.done()
+        slow.go.set()
+        await closing
+        return slow.sent_when_closed, [type(event) for event in heard]
+
+    sent, told = asyncio.run(story())
+
+    assert sent == 1
+    assert told[-1] is Accepted
+
+
 def test_a_send_whose_attempt_is_cancelled_by_others_does_not_wait_for_ever():
     heard = []
 

@@ -131,7 +131,9 @@ def test_success_is_accepted_whatever_the_ids(body, ids):
     ("status", "body", "likely"),
     [
         (200, b"", "accepted"),
-        (200, b"<html>Ok", "accepted"),
+        (200, b"<html>Ok", None),
+        (200, b"Blocked by policy", None),
+        (200, b'{"success": tr', "accepted"),
         (200, b"[]", "accepted"),
         (200, b'{"message_ids": ["x"]}', "accepted"),
         (200, b'{"success": "true"}', "accepted"),

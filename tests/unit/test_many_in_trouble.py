@@ -21,6 +21,7 @@ from mailbalance import (
     UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
+from mailbalance.driver import Timing
 from mailbalance.events import Accepted, GaveUp
 from mailbalance.routing.choice import Ask, Fresh
 from mailbalance.routing.traffic import Traffic
@@ -67,15 +68,57 @@ def test_more_than_the_rate_lets_through_in_time_is_not_refused(many):
     assert 1.4 < time.monotonic() - began < 6.0
 
 
+class Passing:
+    """Time that passes only while a message is sent.
+
+    Two threads send in step: one that the machine holds up must not miss the time that
+    passes for the other's messages.
+    """
+
+    def __init__(self):
+        self.now, self._step = 0.0, threading.Barrier(2)
+        self.timing = Timing(clock=lambda: self.now, sleep=self.go, asleep=self.ago)
+
+    def go(self, seconds):
+        try:
+            passes = self._step.wait(1) == 0
+        except threading.BrokenBarrierError:  # the last one sends alone
+            self._step.reset()
+            passes = True
+        self.now += seconds if passes else 0
+
+    async def ago(self, seconds):
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    def backend(self, name, **options):
+        """Give a backend whose every attempt takes as much of this time as it says."""
+        passing = self
+
+        class Passes(Slow):
+            def send(self, message, envelope, *, timeout):
+                passing.go(self.takes)
+                return self._end(message, envelope)
+
+            async def asend(self, message, envelope, *, timeout):
+                await passing.ago(self.takes)
+                return self._end(message, envelope)
+
+        return Passes(name, **options)
+
+
 def test_waiting_for_a_free_sender_takes_nothing_off_the_time_to_fail_over(many):
-    mailer = Mailer(
-        {Slow("bad", fails=True): 1, Slow("good"): 1}, policy=RetryPolicy(timeout=2.4)
-    )
+    passing = Passing()
+    bad = passing.backend("bad", takes=0.1, fails=True)
+    good = passing.backend("good", takes=0.1)
+    policy = RetryPolicy(timeout=2.4)
+    mailer = Mailer({bad: 1, good: 1}, policy=policy, timing=passing.timing)
     mailer.freeze("bad")
 
     results = many(mailer, map(letter, range(60)), concurrency=2)
 
     assert all(result.ok for result in results)
+    assert passing.now > 4.4  # longer than any message may take
 
 
 def test_what_was_begun_before_the_source_failed_has_its_results(many):
@@ -193,6 +236,52 @@ def test_what_came_of_a_batch_is_told_though_nobody_asks_any_more(leave):
     assert {e.receipt.message_id for e in told if isinstance(e, Accepted)} == sent
     assert len(sent) == 10
     assert [len(e.error.attempts) for e in told if isinstance(e, GaveUp)] == [1]
+    assert [status.in_flight for status in mailer.status()] == [0]
+
+
+class Outliving(Batching):
+    """Keeps a batch in the air until it is cancelled, before or after its commit point."""
+
+    committed = True
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.in_the_air = asyncio.Event()
+
+    async def asend_batch(self, mails, *, timeout):
+        self.in_the_air.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            if not self.committed:
+                raise
+        return self.send_batch(mails, timeout=timeout)
+
+
+class Recalled(Outliving):
+    committed = False
+
+
+@pytest.mark.parametrize("backend", [Outliving, Recalled])
+def test_a_batch_in_the_air_when_its_loop_ends_is_told_message_by_message(backend):
+    told = []
+    mailer = Mailer({backend("only"): 1}, observers=[told.append])
+    only = mailer.backends["only"]
+
+    async def main():
+        results = mailer.asend_many(map(letter, range(10)))
+        first = asyncio.create_task(anext(results))
+        await only.in_the_air.wait()
+        return first  # and the loop ends, which cancels whatever goes on
+
+    first = asyncio.run(main())
+
+    assert first.cancelled()
+    accepted = [e.receipt.message_id for e in told if isinstance(e, Accepted)]
+    failed = [e.message_id for e in told if isinstance(e, GaveUp)]
+    assert len(accepted if only.committed else failed) == 10
+    assert len({*accepted, *failed}) == 10
+    assert len(only.sent) == len(accepted)
     assert [status.in_flight for status in mailer.status()] == [0]
 
 

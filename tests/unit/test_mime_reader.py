@@ -1,5 +1,6 @@
 """Finished messages taken apart: what is found, and what is said to be lost."""
 
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
@@ -90,10 +91,15 @@ LOST = [
     (f"{HEAD}From: x@y.z\n\nx", "more than one From"),
     ("From: a@b.c, x@y.z\nTo: d@e.f\n\nx", "several addresses in From"),
     ("From: a@b.c\nTo: team: d@e.f;\n\nx", "group of addresses in To"),
-    ("From: a@b.c\nTo: d@e.f, nobody\n\nx", "1 entries in To that are no address"),
+    (
+        f"{HEAD}Reply-To: d@e.f, nobody\n\nx",
+        "1 entries in Reply-To that are no address",
+    ),
+    ("From: a@b.c\nTo: =?x-no?q?A?= <d@e.f>\n\nx", "name in To that cannot be written"),
+    ("From: a@b.c\nTo: =?utf-8?q?=0A?= <d@e.f>\n\nx", "name in To that cannot"),
     (f"{HEAD}X-A: 1\nX-A: 2\n\nx", "only the original carries: X-A"),
     (f"{HEAD}DKIM-Signature: x\nReceived: y\n\nx", "carries: Dkim-Signature, Received"),
-    (f"{HEAD}Resent-To: x@y.z\n\nx", "carries: Resent-To"),
+    (f"{HEAD}Resent-From: x@y.z\n\nx", "carries: Resent-From"),
     (f"{HEAD}X-SES-New: x\n\nx", "control headers we cannot read: X-Ses-New"),
     (f"{HEAD}X-MT-Custom-Variables: [1]\n\nx", "cannot read: X-Mt-Custom-Variables"),
     (f"{HEAD}Date: yesterday\n\nx", "Date that cannot be read"),
@@ -237,8 +243,8 @@ def test_control_headers_are_read_into_options_and_do_not_leave() -> None:
 
 
 def test_no_spelling_of_bcc_leaves() -> None:
-    hidden = "Bcc: x@y.z\nbCC : x@y.z\nResent-Bcc: x@y.z\n\tx@y.z\rBcc:x@y.z"
-    source = f"To: a@b.c\n{hidden}\n\nBcc: body"
+    hidden = "Bcc: x@y.z\nbCC : x@y.z\nResent-Bcc: x@y.z,\n\tx@y.z\rBcc:x@y.z"
+    source = f"To: a@b.c\nResent-Date: today\n{hidden}\n\nBcc: body"
     data = mime.render(take(source))
 
     head, _, body = data.partition(b"\r\n\r\n")
@@ -273,13 +279,22 @@ def test_a_message_that_ends_in_its_header_gets_the_line_that_ends_it() -> None:
     assert mime.render(Message.from_mime(sent)) == sent
 
 
-def test_an_unreadable_message_id_or_date_is_replaced() -> None:
+def test_a_message_id_and_date_that_are_none_leave_as_they_came() -> None:
     message = take(f"{HEAD}Message-ID: what is this\nDate: today\n\nx")
     data = mime.render(message).decode()
 
-    assert "what is this" not in data
+    assert data == "\r\n".join(
+        (*HEAD.splitlines(), "Message-ID: what is this", "Date: today", "", "x")
+    )
+    assert message.stamp().message_id == "what is this"
+
+
+def test_a_blank_message_id_counts_as_none() -> None:
+    message = take(f"{HEAD}Message-ID: \nDate:\n\nx")
+    data = mime.render(message).decode()
+
+    assert data.count("Message-ID:") == data.count("Date:") == 1
     assert f"Message-ID: {message.stamp().message_id}\r\n" in data
-    assert f"Date: {message.stamp().date}\r\n" in data
 
 
 def test_the_line_of_mbox_files_is_dropped() -> None:
@@ -322,6 +337,13 @@ SLOW = [
     "Content-Transfer-Encoding: quoted-printable\n\n" + " " * 300_000 + "x",
     "Subject:" + "\n " * 100_000 + "\n\nx",
     "Date: " + " " * 100_000 + "\n\nx",
+    "Content-Type: multipart/mixed; boundary=b\n\n"
+    + "".join(f"--b\nContent-Type: a/b\nContent-ID: <{n}>\n\n" for n in range(20_000)),
+    "Content-Type: multipart/mixed; boundary=b\n\n"
+    + f'--b\nContent-Type: a/b; name="{"é" * 60_000}"\n\nx\n' * 5,
+    "Content-Disposition: attachment"
+    + "".join(f"; f*{n}*=" for n in range(7000))
+    + "\n\nx",
 ]
 
 
@@ -330,7 +352,8 @@ def test_no_input_takes_long(source: str) -> None:
     """Bounded by a hundred times of what it takes; a quadratic reader takes minutes."""
     started = time.process_time()
 
-    take(source)
+    with contextlib.suppress(MessageError):
+        take(source)
 
     assert time.process_time() - started < 5
 
@@ -345,6 +368,7 @@ DATES = [
         "Mon, 3 nov 2026 05:06:60 EST (comment)",
         datetime(2026, 11, 3, 10, 6, 59, tzinfo=UTC),
     ),
+    ("3 Nov 2026 5:06:07 +0000", datetime(2026, 11, 3, 5, 6, 7, tzinfo=UTC)),
     ("3 Nov 97 05:06:07 -0000", datetime(1997, 11, 3, 5, 6, 7, tzinfo=UTC)),
     ("31 Feb 2026 05:06:07 +0000", None),
     ("3 Foo 2026 05:06:07 +0000", None),
@@ -390,7 +414,7 @@ def test_a_stdlib_message_is_written_anew_and_so_correctly() -> None:
 def test_a_stdlib_message_the_parts_cannot_say_keeps_its_bytes() -> None:
     mail = made(EmailMessage)
     mail.set_content("text")
-    mail["Resent-To"] = "x@y.z"
+    mail["Resent-From"] = "x@y.z"
 
     assert Message.from_mime(mail).raw
 
@@ -411,11 +435,16 @@ def test_bytearrays_and_views_are_taken() -> None:
 
 
 def test_an_address_hidden_in_an_encoded_word_is_not_read() -> None:
-    people = "=?utf-8?q?evil=40x.com=3E?=@y.z, <a@=?utf-8?q?=C3=BC=2Ede?=>"
-    message = take(f"From: a@b.c\nTo: {people}\n\nx")
+    people = "<a@=?utf-8?q?=C3=BC=2Ede?=>, =?utf-8?q?evil=40x.com=3E?=@y.z"
+
+    with pytest.raises(MessageError, match=r"To: entry 2 has =\? before its @"):
+        take(f"From: a@b.c\nTo: {people}\n\nx")
+
+
+def test_a_domain_in_an_encoded_word_is_read() -> None:
+    message = take("From: a@b.c\nTo: <a@=?utf-8?q?=C3=BC=2Ede?=>\n\nx")
 
     assert [a.email for a in message.to] == ["a@xn--tda.de"]
-    assert "no address" in message.unrepresented[0]
 
 
 def test_recipients_hidden_in_a_group_without_members_are_nobody() -> None:
@@ -430,7 +459,7 @@ def test_recipients_hidden_in_a_group_without_members_are_nobody() -> None:
             '"Doe, J" <j@x.com>, =?utf-8?q?Zo=C3=AB?= <z@x.com>',
             [("Doe, J", "j@x.com"), ("Zoë", "z@x.com")],
         ),
-        ("A (x \\) (y)) B <a@x.com>", [("A  B", "a@x.com")]),
+        ("A (x \\) (y)) B <a@x.com>", [("A B", "a@x.com")]),
         ('"a b"@x.com', [("", '"a b"@x.com')]),
         ("=?utf-8?q?a=2C_b?= <a@x.com>,,", [("a, b", "a@x.com")]),
         ('"Q" R <a@x.com>', [("Q R", "a@x.com")]),

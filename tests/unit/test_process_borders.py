@@ -37,7 +37,9 @@ def full(kind):
     """Make an error of this class with something in every attribute."""
     if not issubclass(kind, errors.DeliveryError):
         problems = issubclass(kind, errors.ConfigError | errors.MessageError)
-        return kind(["one", "two"]) if problems else kind("closed")
+        made = kind(["one", "two"]) if problems else kind("closed")
+        made.add_note("in the file of somebody")
+        return made
     error = kind(
         "it failed", backend="ses", code="550", phase="dot", retry_after=2.5,
         refused=REFUSED, attempts=ATTEMPTS,

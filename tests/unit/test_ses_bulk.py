@@ -179,7 +179,7 @@ def test_each_entry_is_judged_by_itself():
     [
         ("MESSAGE_REJECTED", RejectedError),
         ("MAIL_FROM_DOMAIN_NOT_VERIFIED", UnavailableError),
-        ("CONFIGURATION_SET_NOT_FOUND", UnsuitableError),
+        ("CONFIGURATION_SET_NOT_FOUND", UnavailableError),
         ("TEMPLATE_NOT_FOUND", UnsuitableError),
         ("ACCOUNT_SUSPENDED", UnavailableError),
         ("ACCOUNT_THROTTLED", ThrottledError),
@@ -187,7 +187,7 @@ def test_each_entry_is_judged_by_itself():
         ("ACCOUNT_SENDING_PAUSED", UnavailableError),
         ("CONFIGURATION_SET_SENDING_PAUSED", UnavailableError),
         ("INVALID_PARAMETER", RejectedError),
-        ("INVALID_SENDING_POOL_NAME", UnsuitableError),
+        ("INVALID_SENDING_POOL_NAME", UnavailableError),
         ("TRANSIENT_FAILURE", TransientError),
         ("FAILED", RejectedError),
     ],
@@ -196,6 +196,30 @@ def test_every_status_has_its_meaning(status, kind):
     (answer,) = judged(mails(1), results({"Status": status, "Error": ""}))
 
     assert type(answer) is kind
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "CONFIGURATION_SET_NOT_FOUND",
+        "CONFIGURATION_SET_SENDING_PAUSED",
+        "INVALID_SENDING_POOL_NAME",
+    ],
+)
+def test_a_configuration_set_that_the_messages_named_is_not_the_backends(status):
+    named = mails(1, ses={"configuration_set": "news"})
+
+    (answer,) = judged(named, results({"Status": status, "Error": ""}))
+
+    assert type(answer) is UnsuitableError
+
+
+def test_an_id_of_the_call_before_is_no_proof_for_this_one():
+    body = json.dumps(results({"Status": "SUCCESS", "MessageId": "0100-a"})).encode()
+    response = HttpResponse(200, {}, body, before=body)
+
+    with pytest.raises(UnknownOutcomeError, match="id of the message before"):
+        answers("ses", response, mails(1), KEYS)
 
 
 def test_every_status_that_botocore_knows_is_in_that_table():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -86,12 +88,11 @@ def test_the_usual_reply_is_not_read_as_json(monkeypatch):
         b"{}",
         b"[]",
         b"null",
-        b"<html>Ok</html>",
         b'{"MessageId": ""}',
         b'{"MessageId": 7}',
         b'{"MessageId": null}',
         b'"MessageId"',
-        b"\xff\xfe",
+        b'\xef\xbb\xbf{"MessageI',
         b"[" * 100_000,
     ],
 )
@@ -100,6 +101,67 @@ def test_200_without_an_id_is_unknown_and_likely_accepted(body):
         judged(HttpResponse(200, {}, body))
 
     assert caught.value.likely == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "said"),
+    [
+        ({}, b"<html><h1>Blocked</h1> by policy</html>", "Blocked by policy"),
+        ({"content-type": "text/html"}, b"<!DOCTYPE html><p>Log in", "Log in"),
+        ({}, b"<?xml version='1.0'?><html><p>Blocked</p></html>", "Blocked"),
+        ({}, b"Access denied by your administrator", "Access denied by your admin"),
+        ({"content-type": "text/html; charset=utf-8"}, b"", "200"),
+        ({}, b"\xff\xfe", "\ufffd"),
+    ],
+)
+def test_200_with_a_page_of_somebody_else_points_nowhere_and_is_quoted(
+    headers, body, said
+):
+    with pytest.raises(UnknownOutcomeError) as caught:
+        judged(HttpResponse(200, headers, body))
+
+    assert caught.value.likely is None
+    assert said in caught.value.detail
+
+
+PLAIN = b'{"MessageId": "0100-abc"}'
+GZIPPED = gzip.compress(PLAIN, mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "coding", "likely"),
+    [
+        ({}, GZIPPED, "gzip", None),
+        ({"content-encoding": "gzip"}, GZIPPED, "gzip", None),
+        ({"content-encoding": "deflate"}, zlib.compress(PLAIN), "deflate", None),
+        ({"content-encoding": "br"}, b"\x8b\x0c\x80" + PLAIN, "br", None),
+        (
+            {"content-type": "application/json"},
+            GZIPPED,
+            "gzip",
+            "accepted",
+        ),
+        ({}, b"\x28\xb5\x2f\xfd\x04\x00", "zstd", None),
+    ],
+)
+def test_a_compressed_reply_is_called_so(headers, body, coding, likely):
+    for status in (200, 400):
+        with pytest.raises(DeliveryError) as caught:
+            judged(HttpResponse(status, headers, body))
+
+        assert f"compressed ({coding})" in caught.value.detail
+        assert caught.value.detail.isprintable()
+        assert getattr(caught.value, "likely", likely) == likely
+
+
+def test_a_reply_that_a_client_has_unpacked_already_is_read():
+    head = {"content-encoding": "gzip"}
+
+    assert judged(HttpResponse(200, head, b' {"MessageId": "a"}')).provider_ids == (
+        "a",
+    )
+    with pytest.raises(RejectedError, match="bad"):
+        judged(HttpResponse(400, head, b'{"message": "bad"}'))
 
 
 RATE = "Maximum sending rate exceeded."
@@ -198,8 +260,12 @@ DENIED = "User `arn:aws:iam::1:user/u' is not authorized to perform `ses:SendEma
         (413, "RequestEntityTooLargeException", "", UnsuitableError, None),
         (418, "", "", RejectedError, None),
         (500, "InternalServiceErrorException", "", UnknownOutcomeError, None),
-        (500, "ConcurrentModificationException", "", TransientError, None),
+        (500, "ConcurrentModificationException", "", UnknownOutcomeError, None),
         (500, "", "<html>", UnknownOutcomeError, None),
+        (500, "ThrottlingException", RATE, UnknownOutcomeError, None),
+        (502, "ThrottlingException", RATE, UnknownOutcomeError, None),
+        (504, "MessageRejected", UNVERIFIED, UnknownOutcomeError, None),
+        (503, "ThrottlingException", RATE, ThrottledError, None),
         (502, "", "", UnknownOutcomeError, None),
         (503, "ServiceUnavailable", "", TransientError, None),
         (504, "", "", UnknownOutcomeError, None),

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ from mailbalance.backends._ses_smtp_replies import REPLIES
 from mailbalance.backends.ses_smtp import SesSmtpBackend
 from mailbalance.config import BackendSettings
 from mailbalance.envelope import Envelope
-from mailbalance.errors import ConfigError, UnavailableError
+from mailbalance.errors import (
+    ConfigError,
+    DeliveryError,
+    UnavailableError,
+    UnsuitableError,
+)
 from mailbalance.frozen import FrozenDict
 from mailbalance.wire.net.deadline import Deadline
 from tests.unit.smtp_mails import headers, known_replies, meaning, message, refusal
+from tests.wire.smtp_peer import SmtpPeer
 
 #: The example key of the AWS documentation.
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -292,7 +299,11 @@ dot      Unavailable/sender  554 Message rejected: Email address is not verified
 dot      Unavailable/backend 554 Access denied: User is not authorized to do that
 dot      Unavailable/account 554 Message rejected: Sending suspended for this account.
 dot      Unavailable/account 554 Message rejected: Sending paused for this account.
-dot      Unsuitable          554 Configuration set <x> does not exist.
+dot      Unavailable/backend 554 Configuration set <x> does not exist.
+dot      Unavailable/backend 554 Sending is paused for configuration set <x>
+dot      Unsuitable          554 Contact list <x> does not exist.
+dot      Unsuitable          554 Tenant <x> not found
+dot      Unavailable/sender  554 Access denied: User `u' on `arn:aws:ses:x:1:identity/o.org'
 dot      Rejected            554 Transaction failed
 mail     Unavailable/sender  501 Invalid MAIL FROM address provided
 rcpt     Rejected            553 Invalid email address
@@ -304,6 +315,86 @@ def test_each_known_reply_has_its_meaning(
     reply: str, phase: str, expected: str
 ) -> None:
     assert meaning(reply, phase, REPLIES) == expected
+
+
+NOT_VERIFIED = (
+    "554 Message rejected: Email address is not verified. The following identities failed "
+    "the check in region EU-WEST-1: {}"
+)
+NOT_ALLOWED = (
+    "554 Access denied: User `arn:aws:iam::1:user/u' is not authorized to perform "
+    "`ses:SendRawEmail' on resource `arn:aws:ses:eu-west-1:1:identity/{}'"
+)
+NO_SET = "554 Configuration set <news> does not exist."
+PAUSED_SET = "554 Message rejected: Sending is paused for configuration set <news>"
+
+#: The reply to a message from an@example.com to ben@example.net, what the message says of
+#: its configuration set, and whose fault it is: the message's alone, the sender's, or the
+#: backend's.
+WHOSE = [
+    (NOT_VERIFIED.format("ben@example.net"), {}, "message"),
+    (NOT_VERIFIED.format("Ben <BEN@Example.NET>"), {}, "message"),
+    (NOT_VERIFIED.format("ben@example.net, an@example.com"), {}, "sender"),
+    (NOT_VERIFIED.format("an@example.com"), {}, "sender"),
+    (NOT_VERIFIED.format("example.com"), {}, "sender"),
+    ("554 Message rejected: Email address is not verified.", {}, "sender"),
+    (NOT_ALLOWED.format("example.com"), {}, "sender"),
+    (NOT_ALLOWED.format("other.org"), {}, "sender"),
+    (NOT_ALLOWED.format("an@example.com"), {}, "sender"),
+    (NOT_ALLOWED.format("ben@example.net"), {}, "message"),
+    (NO_SET, {}, "backend"),
+    (NO_SET, {"configuration_set": "news"}, "message"),
+    (PAUSED_SET, {}, "backend"),
+    (PAUSED_SET, {"configuration_set": "news"}, "message"),
+]
+FAULTS = {
+    "message": (UnsuitableError, None),
+    "sender": (UnavailableError, "sender"),
+    "backend": (UnavailableError, "backend"),
+}
+
+
+@pytest.mark.parametrize("at", ["dot", "RCPT"])
+@pytest.mark.parametrize("how", ["sync", "async", "batch"])
+@pytest.mark.parametrize(("reply", "ses", "whose"), WHOSE)
+def test_a_refusal_has_the_scope_of_whoever_is_at_fault(
+    reply: str, ses: dict[str, str], whose: str, how: str, at: str
+) -> None:
+    sent = message(from_="an@example.com", ses=ses)
+    with SmtpPeer(**{at: reply}) as peer:
+        made = backend(
+            host="127.0.0.1", port=peer.port, tls="off", configuration_set="news"
+        )
+        error = refused(made, sent, how)
+
+    assert (type(error), getattr(error, "scope", None)) == FAULTS[whose]
+    assert (error.backend, error.code) == ("ses-smtp", "554")
+    assert error.try_next
+    assert not error.refused
+    assert reply[4:] in error.detail
+
+
+def test_a_recipient_whose_name_ends_in_the_senders_is_no_sender() -> None:
+    sent = message(from_="n@example.net")
+    with SmtpPeer(dot=NOT_VERIFIED.format("ben@other.net, ben@example.net")) as peer:
+        made = backend(host="127.0.0.1", port=peer.port, tls="off")
+
+        assert type(refused(made, sent, "sync")) is UnsuitableError
+
+
+def waited_for(made: SesSmtpBackend) -> Any:
+    return lambda *args, **more: asyncio.run(made.asend(*args, **more))
+
+
+def refused(made: SesSmtpBackend, sent: Message, how: str) -> Any:
+    mail = sent, Envelope.of(sent)
+    with contextlib.closing(made):
+        if how == "batch":
+            return made.send_batch([mail, mail], timeout=5)[0]
+        send = made.send if how == "sync" else waited_for(made)
+        with pytest.raises(DeliveryError) as caught:
+            send(*mail, timeout=5)
+    return caught.value
 
 
 def test_messages_that_name_no_stream_go_together() -> None:

@@ -155,9 +155,83 @@ def test_a_name_that_came_with_the_message_says_nothing_against_the_backend() ->
     assert "ses=" in verdict.hint
 
 
+SET = "Configuration set <x> does not exist."
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "named", "named_set", "meant"),
+    [
+        ("NotFoundException", SET, True, False, UnavailableError),
+        ("NotFoundException", SET, False, True, UnsuitableError),
+        ("BadRequestException", SET, True, False, UnavailableError),
+        ("ConfigurationSetDoesNotExist", "x", True, False, UnavailableError),
+        ("ConfigurationSetDoesNotExist", "x", False, True, UnsuitableError),
+        ("ConfigurationSetSendingPausedException", "x", True, False, UnavailableError),
+        ("ConfigurationSetSendingPausedException", "x", False, True, UnsuitableError),
+        (
+            "SendingPausedException",
+            "the configuration set",
+            False,
+            True,
+            UnsuitableError,
+        ),
+        ("SendingPausedException", "your account", True, True, UnavailableError),
+        (
+            "NotFoundException",
+            "Template t does not exist",
+            True,
+            False,
+            UnsuitableError,
+        ),
+        (
+            "NotFoundException",
+            "Template t does not exist",
+            False,
+            False,
+            UnavailableError,
+        ),
+    ],
+)
+def test_a_configuration_set_of_the_backend_is_the_backends_fault(
+    code: str, text: str, named: bool, named_set: bool, meant: type[DeliveryError]
+) -> None:
+    facts = _ses_errors.Facts(
+        "me@ours.example", ("you@theirs.example",), named, named_set
+    )
+    verdict = _ses_errors.classify(400, code, text, facts)
+
+    assert verdict.error is meant
+
+
+IDENTITY = (
+    "not authorized to perform `ses:SendEmail' on resource `arn:aws:ses:x:1:identity/"
+)
+
+
+@pytest.mark.parametrize(
+    ("identity", "meant"),
+    [
+        ("ours.example", UnavailableError),
+        ("me@ours.example", UnavailableError),
+        ("theirs.example", UnavailableError),
+        ("you@theirs.example", UnsuitableError),
+    ],
+)
+def test_an_identity_of_a_recipient_that_is_denied_is_not_the_senders(
+    identity: str, meant: type[DeliveryError]
+) -> None:
+    text = f"{IDENTITY}{identity}'"
+    verdict = _ses_errors.classify(403, "AccessDeniedException", text, FACTS)
+
+    assert verdict.error is meant
+    assert verdict.scope == ("sender" if meant is UnavailableError else "backend")
+
+
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
+        ("not verified: ome@ours.example.net, you@theirs.example", UnsuitableError),
+        ("not verified: you@theirs.example, example", UnsuitableError),
         ("Email address is not verified: YOU@theirs.example", UnsuitableError),
         ("Email address is not verified: other@x, you@theirs.example", UnsuitableError),
         ("Email address is not verified: me@ours.example", UnavailableError),
@@ -242,13 +316,16 @@ def test_what_each_reply_of_mailtrap_means(
 
 #: By RFC 9110 section 15, for whoever says nothing more.
 STATUSES: dict[int, Meant] = {
-    **dict.fromkeys((100, 101, 199, 299, 500, 501, 502, 504, 599), UNKNOWN),
+    **dict.fromkeys((100, 101, 199, 299, 500, 502, 504, *range(506, 511)), UNKNOWN),
+    **dict.fromkeys((*range(520, 531), 598, 599), UNKNOWN),
     **dict.fromkeys((300, 301, 302, 307, 399, 404, 405, 406, 415), BACKEND),
-    **dict.fromkeys((421, 426, 431, 401, 403, 407), BACKEND),
+    **dict.fromkeys((410, 411, 412, 414, 416, 417, 421, 426, 428, 431), BACKEND),
+    **dict.fromkeys((401, 403, 407, 451, 501, 505, 511), BACKEND),
     402: ACCOUNT,
     **dict.fromkeys((408, 409, 425, 503), TRANSIENT),
     413: UNSUITABLE,
-    **dict.fromkeys((400, 410, 414, 422, 429, 451, 499), REJECTED),
+    429: THROTTLED,
+    **dict.fromkeys((400, 418, 422, 423, 424, 499), REJECTED),
 }
 
 
@@ -260,10 +337,45 @@ def test_what_a_status_alone_means(status: int, meant: Meant) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [*range(300, 400), 404, 405, 406, 415, 421, 426, 431]
+    "status", [*range(300, 400), 404, 405, 406, 410, 415, 421, 426, 431, 501, 505]
 )
 def test_an_answer_from_elsewhere_asks_for_the_right_endpoint(status: int) -> None:
     assert "endpoint" in _http.judge((), status, "", "").hint
+
+
+def test_a_login_page_on_the_way_is_named() -> None:
+    assert "network between" in _http.judge((), 511, "", "").hint
+
+
+#: Not 501, 503, 505 and 511: none of these can come after a message was taken.
+OPEN = [each for each in range(500, 600) if each not in {501, 503, 505, 511}]
+CODES = sorted(set().union(*(rule.codes for rule in _ses_errors.RULES)))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_status_that_leaves_the_outcome_open_does_so_whatever_ses_adds(
+    code: str,
+) -> None:
+    texts = ("", "Maximum sending rate exceeded", "Daily message quota", "not verified")
+    found = {
+        _ses_errors.classify(status, code, text, facts).error
+        for status in OPEN
+        for text in texts
+        for facts in (FACTS, NAMED)
+    }
+
+    assert found == {UnknownOutcomeError}
+
+
+@pytest.mark.parametrize("text", [text for _, text, *_ in MAILTRAP])
+def test_a_status_that_leaves_the_outcome_open_does_so_whatever_mailtrap_adds(
+    text: str,
+) -> None:
+    found = {
+        _http.judge(_mailtrap_errors.RULES, status, "", text).error for status in OPEN
+    }
+
+    assert found == {UnknownOutcomeError}
 
 
 OPENING = ("connect", "tls", "greeting", "ehlo", "starttls", "auth")
@@ -306,7 +418,9 @@ SMTP += [
         ("dot", "554 Email address is not verified", SENDER),
         ("dot", "554 Access denied: x", BACKEND),
         ("dot", "554 not authorized to perform", BACKEND),
-        ("dot", "554 Configuration set x", UNSUITABLE),
+        ("dot", "554 Configuration set x", BACKEND),
+        ("dot", "554 not authorized on identity/a.example", SENDER),
+        ("dot", "554 tenant x does not exist", UNSUITABLE),
         ("dot", "554 a virus", REJECTED),
         ("dot", "454 Configuration set, not verified, not authorized", TRANSIENT),
         ("dot", "554 maximum rate exceeded", REJECTED),

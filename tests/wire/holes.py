@@ -113,7 +113,9 @@ class Holes:
         ):
             yield (
                 f"mailtrap, {what}",
-                lambda u=url: MailtrapBackend(token="t", base_url=u, environ={}),
+                lambda u=url: MailtrapBackend(
+                    token="a-token-of-mailtrap", base_url=u, environ={}
+                ),
             )
 
     def submissions(self) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -132,7 +134,7 @@ class Holes:
         for what, options in places.items():
             yield (
                 f"mailtrap-smtp, {what}",
-                lambda o=options: MailtrapSmtpBackend(token="t", **o),
+                lambda o=options: MailtrapSmtpBackend(token="a-token-of-mailtrap", **o),
             )
             yield (
                 f"ses-smtp, {what}",

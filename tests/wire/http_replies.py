@@ -60,9 +60,15 @@ WRONG = {
 HTML = b"<html><body><h1>Oh no</h1></body></html>"
 HUGE = b'{"filler": "' + b"x" * (1 << 20) + b'"}'
 
-MISUNDERSTOOD = {*range(300, 400), 404, 405, 406, 415, 421, 426, 431}
-NOT_US = {401, 402, 403, 407}
+MISUNDERSTOOD = {
+    *range(300, 400), 404, 405, 406, 410, 411, 412, 414, 415, 416, 417, 421, 426, 428, 431,
+    501, 505,
+}  # fmt: skip
+NOT_US = {401, 402, 403, 407, 451, 511}
 LATER = {408, 409, 425, 503}
+
+#: The 5xx that do not leave open whether the message was taken.
+CLEAR = {501, 503, 505, 511}
 
 #: Replies that end with their headers (RFC 9110 section 6.4.1).
 BODILESS = {204, 304}
@@ -72,8 +78,9 @@ def expected(api: Api, status: int, shape: Shape) -> type[DeliveryError] | None:
     """Give the error that a reply must become; ``None`` if the message is accepted."""
     if status == 200 and shape == "success":
         return None
-    if status < 300:
-        return UnknownOutcomeError  # success, or no end; but not as it is promised
+    if status < 300 or (status >= 500 and status not in CLEAR):
+        # Success, or no end, but not as it is promised; or whatever else it says.
+        return UnknownOutcomeError
     if status == 429:
         return ThrottledError
     if api == "ses" and shape == "error":
@@ -84,7 +91,7 @@ def expected(api: Api, status: int, shape: Shape) -> type[DeliveryError] | None:
         return TransientError
     if status == 413:
         return UnsuitableError
-    return RejectedError if status < 500 else UnknownOutcomeError
+    return RejectedError
 
 
 def body(api: Api, shape: Shape) -> bytes:

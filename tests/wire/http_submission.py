@@ -6,6 +6,7 @@ script says that it is accepted, whatever then becomes of the reply.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +16,20 @@ from tests.wire.memory.sockets import CLIENT_HELLO, SERVER_HELLO
 
 Api = Literal["ses", "mailtrap"]
 
-SUCCESS = {
-    "ses": b'{"MessageId": "0100018f-6a4d"}',
-    "mailtrap": b'{"success": true, "message_ids": ["9f2c"]}',
-}
+
+class Numbered(dict[Api, bytes]):
+    """Successes, each with an id of its own, as providers give them; all of one length."""
+
+    _numbers = itertools.count()
+
+    def __getitem__(self, api: Api) -> bytes:
+        return super().__getitem__(api) % (next(self._numbers) % 0x10000)
+
+
+SUCCESS = Numbered(
+    ses=b'{"MessageId": "0100018f-%04x"}',
+    mailtrap=b'{"success": true, "message_ids": ["%04x"]}',
+)
 REFUSAL = {
     "ses": b'{"__type": "BadRequestException", "message": "bad address"}',
     "mailtrap": b'{"success": false, "errors": ["bad address"]}',

@@ -332,3 +332,16 @@ assert (c.keys().access_key, c.region(), c.endpoint()) == ("A", "r", "http://e")
 assert "botocore" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"AWS_CA_BUNDLE": "/a.pem", "REQUESTS_CA_BUNDLE": "/r.pem"}, "/a.pem"),
+        ({"REQUESTS_CA_BUNDLE": "/r.pem\n"}, "/r.pem"),
+        ({"REQUESTS_CA_BUNDLE": ""}, None),
+        ({}, None),
+    ],
+)
+def test_certificates_are_those_of_aws_then_those_of_requests(said, found):
+    assert chain({"AWS_REGION": "eu-west-1", **said}).ca_bundle() == found

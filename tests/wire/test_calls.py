@@ -13,7 +13,7 @@ from mailbalance.wire.http import HttpRequest, HttpWire
 from .peer import Peer, serve
 
 #: Calls of a POST over a kept connection, for a plain reply: asyncio's own included.
-SYNC, ASYNC = 12, 46
+SYNC, ASYNC = 13, 47
 
 
 def counting(names):

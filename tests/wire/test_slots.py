@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -173,6 +175,40 @@ def test_who_gives_up_leaves_the_queue() -> None:
 
     assert not slots.acquire(0.01)
     slots.release()
+
+    assert slots.taken == 0
+    assert slots.acquire(0)
+
+
+def test_one_interrupted_while_it_waits_leaves_the_queue(
+    interrupted_when_blocked: Any,
+) -> None:
+    slots = Slots(1)
+    slots.acquire(0)
+
+    interrupted_when_blocked(lambda: slots.acquire(20))
+    slots.release()
+
+    assert slots.taken == 0
+    assert slots.acquire(0)
+
+
+def test_a_turn_that_comes_with_an_interrupt_is_passed_on() -> None:
+    slots = Slots(1)
+    slots.acquire(0)
+
+    def strike(_number: int, _frame: object) -> None:
+        slots.release()  # its turn comes, and the interrupt before it can know
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - whenever it strikes
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            slots.acquire(20)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
     assert slots.taken == 0
     assert slots.acquire(0)

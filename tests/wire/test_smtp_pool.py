@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mailbalance.errors import (
+    DeliveryError,
     RejectedError,
     ThrottledError,
     TransientError,
@@ -124,6 +125,49 @@ def test_after_an_anomaly_the_connection_is_never_used_again(
         assert len(peer.sessions) == 2
 
 
+PIPELINING = ("PIPELINING", "AUTH PLAIN LOGIN", "SIZE 10000000")
+
+
+def send_together(how: How, wire: SmtpWire, *mails: Mail) -> list[Any]:
+    """Send all over one connection, or as many as that takes, and close."""
+    if how == "sync":
+        try:
+            return wire.send_all(mails, timeout=5)
+        finally:
+            wire.close()
+
+    async def run() -> list[Any]:
+        try:
+            return await wire.asend_all(mails, timeout=5)
+        finally:
+            await wire.aclose()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("sends", [send, send_together])
+def test_a_connection_on_which_replies_are_still_due_is_never_used_again(
+    how: How, sends: Any
+) -> None:
+    # The replies to RCPT and DATA, sent ahead, come late: they would be taken for those
+    # to the next message's commands.
+    late = threading.Event()
+    with SmtpPeer(
+        extensions=PIPELINING,
+        MAIL=["550 5.7.1 not you", "250 ok"],
+        RCPT=[(late, "503 5.5.1 MAIL first"), "250 ok"],
+    ) as peer:
+        first, second = sends(how, wire_to(peer), MAIL, MAIL)
+        late.set()
+
+        assert isinstance(first, DeliveryError)
+        assert first.phase == "mail"
+        assert isinstance(second, Accepted)
+        assert len(peer.sessions) == 2
+        said = peer.wait(0).commands
+        assert [each[:4] for each in said].count("MAIL") == 1
+
+
 def test_a_hundred_threads_share_few_connections(ca: str) -> None:
     with SmtpPeer(security="starttls") as peer:
         wire = wire_to(peer, ca, connections=4)
@@ -174,6 +218,25 @@ def test_a_thread_in_a_crowd_is_throttled_when_its_time_is_over() -> None:
         gate.set()
 
         assert isinstance(first.result(), Accepted)
+        wire.close()
+
+
+def test_a_thread_interrupted_in_a_crowd_leaves_the_queue(
+    interrupted_when_blocked: Any,
+) -> None:
+    gate = threading.Event()
+    with SmtpPeer(MAIL=(gate, "250 ok")) as peer, ThreadPoolExecutor(1) as thread:
+        wire = wire_to(peer, connections=1)
+        first = thread.submit(wire.send, MAIL, timeout=20)
+        while not peer.commands:
+            time.sleep(0.002)
+
+        interrupted_when_blocked(lambda: wire.send(MAIL, timeout=20))
+        gate.set()
+
+        assert isinstance(first.result(), Accepted)
+        assert wire.occupancy() == (0, 1)
+        assert isinstance(wire.send(MAIL, timeout=5), Accepted)
         wire.close()
 
 
@@ -237,7 +300,48 @@ def test_closing_does_not_wait_for_a_server_that_says_nothing_to_quit(
         (result,) = send(how, wire_to(peer), MAIL)
 
         assert isinstance(result, Accepted)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_connection_in_use_is_closed_when_its_message_ends_after_a_close(
+    how: How, together: bool
+) -> None:
+    gate, given = threading.Event(), {"timeout": 20.0}
+    mail: Any = [MAIL] if together else MAIL
+
+    def until_it_is_in_use() -> None:
+        while "DATA" not in peer.commands:
+            time.sleep(0.002)
+
+    def closed_in_between(wire: SmtpWire) -> Any:
+        with ThreadPoolExecutor(1) as thread:
+            act = wire.send_all if together else wire.send
+            sending = thread.submit(act, mail, **given)
+            until_it_is_in_use()
+            wire.close()
+            gate.set()
+            return sending.result(), peer.wait(0)
+
+    async def aclosed_in_between(wire: SmtpWire) -> Any:
+        act = wire.asend_all if together else wire.asend
+        sending = asyncio.ensure_future(act(mail, **given))
+        await asyncio.to_thread(until_it_is_in_use)
+        await wire.aclose()
+        gate.set()
+        # Not at the end of the loop, which closes whatever is left.
+        return await sending, await asyncio.to_thread(peer.wait, 0)
+
+    with SmtpPeer(dot=(gate, "250 ok")) as peer:
+        wire = wire_to(peer)
+        if how == "sync":
+            result, session = closed_in_between(wire)
+        else:
+            result, session = asyncio.run(aclosed_in_between(wire))
+
+        assert isinstance(result[0] if together else result, Accepted)
+        assert session.commands[-1] == "QUIT"
+        assert wire.occupancy() == (0, 0)
 
 
 def test_closing_that_is_cancelled_leaves_no_connection_open() -> None:

@@ -109,7 +109,7 @@ def test_a_stalling_server_costs_no_more_than_the_time_given(how: How) -> None:
         with pytest.raises(TransientError):
             run(how, wire_to(peer), "probe", timeout=0.3)
 
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 def test_a_full_pool_is_told_as_our_own_queue(how: How) -> None:

@@ -192,6 +192,18 @@ def test_recipients_refused_beside_accepted_ones_are_told_with_their_replies(
     assert str(verdict.refused["b@x.com"]) == "550 5.1.1 no such user"
 
 
+@pytest.mark.parametrize(("pipelining", "keep"), [(True, False), (False, True)])
+def test_a_connection_with_replies_on_their_way_is_not_kept(
+    pipelining: bool, keep: bool
+) -> None:
+    transaction = new_transaction(pipelining)
+
+    verdict = drive(transaction, Link(SimulatedServer({"MAIL": "550 5.7.1 not you"})))
+
+    assert isinstance(verdict, UnavailableError)
+    assert transaction.keep is keep
+
+
 @pytest.mark.parametrize("reply", ["421 idle too long", "451 4.4.2 Timeout waiting"])
 def test_a_session_ended_by_the_server_while_idle_is_stale(reply: str) -> None:
     transaction = new_transaction()

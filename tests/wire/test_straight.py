@@ -68,6 +68,8 @@ class Script:
     def __init__(self, taken, later, reads):
         self.taken, self.later, self.reads = taken, later, list(reads)
         self.socket = self
+        self.used = self.handed = self.early = self.retired = False
+        self.before = b""
 
     def send(self, data):
         if isinstance(self.taken, Exception):
@@ -153,7 +155,9 @@ def by_astraight(script, reused, harmless):
         return script.read(*step)
 
     def act():
-        stream = SimpleNamespace(hand_over=script.send, read=read)
+        stream = SimpleNamespace(
+            hand_over=script.send, read=read, used=False, before=b""
+        )
         try:
             astraight(stream, exchange, OUT).send(None)
         except StopIteration as stop:
@@ -196,16 +200,16 @@ def test_a_full_socket_is_no_fault():
 
 @pytest.mark.parametrize("at", range(len(OK)))
 def test_only_a_whole_success_is_plain(at):
-    assert plain(OK) is not None
-    assert plain(OK[:at]) is None
-    assert plain(OK + b"x") is None
+    assert plain(OK, SimpleNamespace(before=b"")) is not None
+    assert plain(OK[:at], SimpleNamespace(before=b"")) is None
+    assert plain(OK + b"x", SimpleNamespace(before=b"")) is None
 
 
 def test_the_property_sees_a_lax_plain_reader(monkeypatch):
     """The control: a reader that takes a reply and something behind it for a plain one."""
 
-    def lax(said):
-        return plain(said.removesuffix(b"surplus"))
+    def lax(said, over):
+        return plain(said.removesuffix(b"surplus"), over)
 
     monkeypatch.setattr(exchanges, "plain", lax)
     script = SIZE, SIZE, [OK + b"surplus"]

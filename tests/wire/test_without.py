@@ -78,7 +78,7 @@ def test_a_socks_proxy_that_cannot_be_used_is_named_and_the_next_backend_asked(
     sent, make, proxy, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "python_socks", None)  # the extra is missing
-    options = {"token": "t"} if make is MailtrapBackend else KEYS
+    options = {"token": "a-token-of-mailtrap"} if make is MailtrapBackend else KEYS
     backend = make(**options, environ={"HTTPS_PROXY": proxy})
 
     first = first_error(sent(backend))
@@ -95,7 +95,9 @@ def test_a_dead_proxy_is_named_without_its_password(sent, scheme):
         port = peer.port
     environ = {"HTTPS_PROXY": f"{scheme}://user:hidden@127.0.0.1:{port}"}
 
-    first = first_error(sent(MailtrapBackend(token="t", environ=environ)))
+    first = first_error(
+        sent(MailtrapBackend(token="a-token-of-mailtrap", environ=environ))
+    )
 
     assert first.phase == "proxy"
     assert f"the proxy 127.0.0.1:{port} on the way to send.api" in first.detail
@@ -117,7 +119,9 @@ def no_threads(monkeypatch):
 def ways():
     """Give backends that must ask a resolver, or for keys."""
     name = "some.host"
-    yield MailtrapBackend(token="t", base_url=f"https://{name}", environ={})
+    yield MailtrapBackend(
+        token="a-token-of-mailtrap", base_url=f"https://{name}", environ={}
+    )
     yield SesBackend(**KEYS, endpoint=f"https://{name}", environ={})
     yield SesBackend(region="eu-west-1", environ={"AWS_PROFILE": "p"})
     yield SesBackend(
@@ -125,7 +129,7 @@ def ways():
         endpoint=f"https://{name}",
         environ={"HTTPS_PROXY": "http://some.proxy:1"},
     )
-    yield MailtrapSmtpBackend(token="t", host=name)
+    yield MailtrapSmtpBackend(token="a-token-of-mailtrap", host=name)
     yield SesSmtpBackend(region="eu-west-1", environ={"AWS_PROFILE": "p"}, host=name)
 
 
@@ -145,7 +149,11 @@ def test_smtp_works_without_poll(sent, ca, security, monkeypatch):
     monkeypatch.delattr(select, "poll")
     with SmtpPeer(security=security) as peer:
         backend = MailtrapSmtpBackend(
-            token="t", host="127.0.0.1", port=peer.port, tls=security, ca=ca
+            token="a-token-of-mailtrap",
+            host="127.0.0.1",
+            port=peer.port,
+            tls=security,
+            ca=ca,
         )
         assert sent(backend).backend == "mailtrap-smtp"
         assert len(peer.accepted) == 1
@@ -161,6 +169,8 @@ def test_http_works_without_poll(sent, monkeypatch):
     with Peer((answer,)) as peer:
         for backend in (
             SesBackend(**KEYS, endpoint=f"http://127.0.0.1:{peer.port}"),
-            MailtrapBackend(token="t", base_url=f"http://127.0.0.1:{peer.port}"),
+            MailtrapBackend(
+                token="a-token-of-mailtrap", base_url=f"http://127.0.0.1:{peer.port}"
+            ),
         ):
             assert sent(backend).backend == backend.name

@@ -31,7 +31,8 @@ def read(text: str) -> Address | None:
         return Address.parse(text)
     except MessageError:
         found = address_lists.read(text)
-    one = len(found.addresses) == 1 and not (found.grouped or found.unreadable)
+    odd = found.grouped or found.unnamed or found.faults
+    one = len(found.addresses) == 1 and not odd
     return found.addresses[0] if one else None
 
 

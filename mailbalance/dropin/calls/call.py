@@ -6,6 +6,7 @@ send it. What must not: botocore, clients, any I/O.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,10 @@ OPERATIONS = frozenset(
 )
 
 
+#: SES quotes values so, or after a colon.
+_QUOTED = re.compile(r"<.*>", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class SesFault:
     """What SES's server would refuse, in its own terms.
@@ -37,6 +42,11 @@ class SesFault:
 
     code: str
     message: str
+
+    @property
+    def reason(self) -> str:
+        """SES's words without the caller's values, which no log may show."""
+        return _QUOTED.sub("<...>", self.message.partition(": ")[0])
 
 
 @swift
@@ -51,12 +61,14 @@ class Part:
         only_ses: Why no other provider can carry it, or ``None``.
         fault: For an entry of a bulk call: why SES would refuse this entry alone and
             report it in the entry's status; ``None`` otherwise.
+        left_out: Parameters that another provider's message goes without.
     """
 
     message: Message
     envelope: Envelope | None = None
     only_ses: str | None = None
     fault: SesFault | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @swift

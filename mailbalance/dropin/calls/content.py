@@ -48,6 +48,10 @@ def read_headers(
     added: set[str] = set()
     for at, header in enumerate(headers):
         name, value = header.get("Name", ""), header.get("Value", "")
+        if name.lower() == "x-tag":
+            draft.x_tags.append(_decoded(value))
+        if name.lower() in added and name.lower() == "x-tag":
+            continue
         if name.lower() in added:
             draft.keep(
                 f"{place}[{at}]", "the header is there twice, and fields hold one"
@@ -61,7 +65,7 @@ def read_headers(
 
 def _file(draft: Draft, file: Mapping[str, Any], place: str) -> dict[str, Any]:
     if file.get("ContentDescription"):
-        draft.keep(f"{place}.ContentDescription", "no other provider's API takes one")
+        draft.notes.append(f"{place}.ContentDescription")
     fields = {
         "content": as_bytes(file.get("RawContent", b"")),
         "filename": file.get("FileName", ""),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from mailbalance.dropin.calls.call import Part
+from mailbalance.envelope import unchecked
 from mailbalance.errors import MessageError
 from mailbalance.message import Envelope, Message
 
@@ -57,6 +58,9 @@ class Draft:
         sender: Who it comes from, as written.
         unread: Recipients that cannot be read as addresses, as written.
         wordless: Whether the content is nothing that a message could hold.
+        unclear: Why it is unclear who the finished message goes to or comes from.
+        x_tags: Tags as django-anymail writes them, each in an ``X-Tag`` header.
+        notes: Parameters that another provider's message goes without.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +71,9 @@ class Draft:
     sender: str = ""
     unread: list[str] = field(default_factory=list)
     wordless: bool = False
+    unclear: tuple[str, ...] = ()
+    x_tags: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def put(self, name: str, value: Any, place: str) -> None:
         """Set a field of the message."""
@@ -95,7 +102,8 @@ class Draft:
             message, envelope = self.stub(), self._written_envelope()
         elif envelope is None and not (message.to or message.cc or message.bcc):
             self._refuse_nobody()
-        return Part(message, envelope, self._why() if self.reasons else None)
+        why = self._why() if self.reasons else None
+        return Part(message, envelope, why, left_out=tuple(self.notes))
 
     def _why(self) -> str | None:
         return "; ".join(dict.fromkeys(map(str, self.reasons))) or None
@@ -128,7 +136,7 @@ class Draft:
         if not recipients:
             self._refuse_nobody()
         sender = self._people("from_")
-        return Envelope(sender.email if sender else self.sender, recipients)
+        return unchecked(sender.email if sender else self.sender, recipients)
 
     def _refuse_nobody(self) -> NoReturn:
         raise MessageError(f"{self.places.get('to', 'to')}: there is no recipient")

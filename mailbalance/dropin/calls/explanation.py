@@ -7,12 +7,12 @@ What must not: values of the caller's; an explanation may be printed or logged.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mailbalance.backends._mailtrap_request import reason_against
-from mailbalance.dropin.calls import parameters
+from mailbalance.dropin.calls import faults, parameters
 from mailbalance.dropin.calls.call import OPERATIONS
 from mailbalance.dropin.calls.draft import Draft
 from mailbalance.dropin.calls.parameters import TABLE, Effect, Rule
@@ -91,7 +91,7 @@ def explain(
         )
         raise ValueError(f"{service} has no such sending operation; they are {known}")
     found = drafts(service, name, params, templates=templates or {})
-    whole = tuple(dict.fromkeys(why for draft in found if (why := _verdict(draft))))
+    whole = tuple(dict.fromkeys(_wholes(service, name, params, found)))
     kept: dict[str, str] = {}
     for reason in (reason for draft in found for reason in draft.reasons):
         kept.setdefault(_INDEX.sub("[]", reason.place), reason.why)
@@ -100,6 +100,17 @@ def explain(
         _row(path, rules.get(path, _NEW), kept) for path in parameters.given(params)
     ]
     return Explanation(tuple(rows), whole)
+
+
+def _wholes(
+    service: str, name: str, params: Mapping[str, Any], found: Iterable[Draft]
+) -> Iterator[str]:
+    """Give all that keeps the call, or one of its messages, from Mailtrap's API."""
+    for fault in faults.all_faults(service, name, params):
+        yield f"SES is known to refuse it: {fault.reason}"
+    for draft in found:
+        if why := _verdict(draft):
+            yield why
 
 
 def _verdict(draft: Draft) -> str | None:

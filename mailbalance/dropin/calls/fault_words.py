@@ -15,6 +15,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from mailbalance.backends._ses_form import FORBIDDEN_ENDINGS
+
 #: Characters of an address with its name.
 LONGEST_ADDRESS = 320
 
@@ -29,17 +31,6 @@ FORBIDDEN_HEADERS = frozenset(
     {"bcc", "cc", "content-disposition", "content-type", "date", "from", "message-id"}
     | {"mime-version", "reply-to", "return-path", "subject", "to"}
 )
-
-_ENDINGS = """
-ade adp app asp bas bat cer chm cmd com cpl crt csh der exe fxp gadget hlp hta inf ins isp
-its js jse ksh lib lnk mad maf mag mam maq mar mas mat mau mav maw mda mdb mde mdt mdw mdz
-msc msh msh1 msh2 mshxml msh1xml msh2xml msi msp mst ops pcd pif plg prf prg reg scf scr sct
-shb shs sys ps1 ps1xml ps2 ps2xml psc1 psc2 tmp url vb vbe vbs vps vsmacros vss vst vsw vxd
-ws wsc wsf wsh xnk
-"""
-
-#: Endings of files that SES does not deliver.
-FORBIDDEN_ENDINGS = frozenset(_ENDINGS.split())
 
 _TAG_NAME = re.compile(r"[A-Za-z0-9_-]+|ses:feedback-id-[ab]")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.@-]+")

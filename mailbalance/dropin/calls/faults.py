@@ -12,7 +12,7 @@ Every call is asked for its first fault, and hardly any has one: each check give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -59,6 +59,14 @@ def entry_fault(service: str, params: Params, entry: Params) -> SesFault | None:
         or first(fault_words.in_address, params.get("ReplyToAddresses") or ())
     )
     return None if found is None else _fault(service, found)
+
+
+def all_faults(service: str, operation: str, params: Params) -> Iterator[SesFault]:
+    """Give what SES would refuse of a call, and of each entry of a bulk call."""
+    entries = _entries(params) if "Bulk" in operation else ()
+    found = [fault_of(service, operation, params)]
+    found += [entry_fault(service, params, entry) for entry in entries]
+    yield from filter(None, found)
 
 
 def destination(lists: Params | None) -> list[str]:
@@ -159,7 +167,7 @@ def _recipients(recipients: Sequence[str], named: Iterable[str] = ()) -> Found |
 
 
 def _bulk(service: str, params: Params) -> Found | None:
-    entries = next((params[name] for name in _ENTRIES if name in params), ())
+    entries = _entries(params)
     return (
         _bulk_people(service, params)
         or _bulk_size(len(entries))
@@ -167,6 +175,10 @@ def _bulk(service: str, params: Params) -> Found | None:
         or content.data(params.get("DefaultTemplateData"))
         or next(filter(None, map(_bulk_entry, entries)), None)
     )
+
+
+def _entries(params: Params) -> Sequence[Params]:
+    return next((params[name] for name in _ENTRIES if name in params), ())
 
 
 def _bulk_size(entries: int) -> Found | None:

@@ -22,6 +22,7 @@ This page says what becomes of each parameter when Mailtrap carries the message 
 * **carried**: Mailtrap gets it as it is;
 * **translated**: Mailtrap gets it in its own form;
 * **not needed**: it has no meaning elsewhere, and readers see no difference;
+* **left out**: Mailtrap has no place for it, and readers hardly see it; the log says so;
 * **stays on SES**: only SES can do it, so a message with it is never sent elsewhere.
 
 Nothing is dropped without a word.

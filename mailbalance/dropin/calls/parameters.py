@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 #: ``carried``: the other provider gets it as it is. ``translated``: in its own form.
 #: ``not needed``: it asks SES for something that has no meaning elsewhere.
-#: ``stays on SES``: only SES can do it, so a message with it goes nowhere else.
-Effect = Literal["carried", "translated", "not needed", "stays on SES"]
+#: ``left out``: the other provider has no place for it, and readers hardly see it; the log
+#: says so. ``stays on SES``: only SES can do it, so a message with it goes nowhere else.
+Effect = Literal["carried", "translated", "not needed", "left out", "stays on SES"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ _TEXT = {
     "Body.Html.Charset": _SAID_ONCE,
 }
 _HEADER = {
-    "Name": Rule("carried", "headers; stays on SES when the name is reserved or twice"),
+    "Name": Rule(
+        "carried",
+        "headers; stays on SES when the name is reserved or twice, but for X-Tag: the "
+        "second and later become the custom variables tag_2, tag_3 and so on",
+    ),
     "Value": Rule("carried", "headers; encoded words are decoded"),
 }
 _FILE = {
@@ -69,7 +74,9 @@ _FILE = {
     "ContentTransferEncoding": Rule(
         "not needed", "the bytes arrive the same; each provider encodes its own way"
     ),
-    "ContentDescription": Rule("stays on SES", "no other provider's API takes one"),
+    "ContentDescription": Rule(
+        "left out", "no other provider's API takes one; the log says so"
+    ),
 }
 _TAG = {
     "Name": Rule(
@@ -101,7 +108,8 @@ _MERGED = Rule(
 )
 _RAW = Rule(
     "translated",
-    "taken apart into fields; what they cannot say keeps it from Mailtrap's API",
+    "taken apart into fields; what they cannot say keeps it from Mailtrap's API; X-Tag "
+    "headers become category, tag_2, tag_3 and so on",
 )
 _TRACKED = Rule(
     "stays on SES", "Mailtrap switches tracking for a domain, not for a message"

@@ -17,31 +17,42 @@ from typing import Any
 from mailbalance.dropin.calls import addresses, tags
 from mailbalance.dropin.calls.content import as_bytes
 from mailbalance.dropin.calls.draft import Draft
+from mailbalance.envelope import unchecked
 from mailbalance.errors import MessageError
-from mailbalance.message import Envelope, Message
+from mailbalance.message import Message
 from mailbalance.mime import raw as raw_form
+from mailbalance.mime import reader
 from mailbalance.mime.transfer import crlf
+from mailbalance.rules import encoded_words
 
 _RETURN_PATH, _TAGS = b"return-path", b"x-ses-message-tags"
-_TAKEN_OUT = re.compile(rb"^(?:return-path|x-ses-message-tags)[ \t]*:", re.I | re.M)
+#: How django-anymail writes tags for SES: one header for each.
+_X_TAG = b"x-tag"
+_TAKEN_OUT = re.compile(
+    rb"^(?:return-path|x-ses-message-tags|x-tag)[ \t]*:", re.I | re.M
+)
 
 _END = re.compile(rb"\r?\n\r?\n")
 
-#: What ``from_mime`` says of recipients that it cannot read.
-_LOST = "that are no address"
+#: SES reads To, Cc and Bcc alone, and who else a message may go to it must judge itself.
+_RESENT = "it has Resent headers, which SES does not read"
 
 
 def read_raw(draft: Draft, data: bytes | bytearray | str, place: str) -> None:
     """Read a finished message; the rest of the call changes it afterwards."""
     for name in ("from_", "to", "cc", "bcc", "reply_to", "raw"):
         draft.places.setdefault(name, place)
-    source, taken = _without(as_bytes(data))
+    source, taken = _without(as_bytes(data), draft.x_tags)
     try:
-        draft.base = Message.from_mime(source)
+        read = reader.parse(source)
+        draft.base = Message(
+            **read.fields, raw=read.raw, unrepresented=read.unrepresented
+        )
     except MessageError as error:
         draft.keep(place, f"{error} (the message as a whole)")
         draft.wordless = True
         return
+    draft.unclear = (*read.faults, *([_RESENT] if read.resent else ()))
     if draft.base.ses.model_fields_set:
         given = draft.base.ses.model_dump(exclude_unset=True)
         draft.fields["ses"] = given
@@ -68,9 +79,11 @@ def read_recipients(
         sender = draft.fields.get("from_") or base.from_
         if sender is None:
             draft.keep(place, "it has no From")
-        draft.envelope = Envelope(sender.email if sender else "", tuple(ordered))
-    elif any(_LOST in note for note in base.unrepresented):
-        draft.keep(place, "it has recipients in its header that cannot be read")
+        draft.envelope = unchecked(sender.email if sender else "", tuple(ordered))
+    for fault in draft.unclear:
+        # Recipients of the call replace those of the header.
+        if not (found and fault.startswith(("To:", "Cc:", "Bcc:"))):
+            draft.keep(place, fault)
 
 
 def read_v1_source(draft: Draft, text: str | None) -> None:
@@ -95,8 +108,11 @@ def read_v2_authors(draft: Draft, params: Mapping[str, Any]) -> None:
             del draft.fields[name]
 
 
-def _without(data: bytes) -> tuple[bytes, dict[bytes, str]]:
-    """Take out the headers that SES reads and does not send; give the first of each."""
+def _without(data: bytes, x_tags: list[str]) -> tuple[bytes, dict[bytes, str]]:
+    """Take out the headers that SES reads and does not send; give the first of each.
+
+    Of several ``X-Tag`` headers, the first stays; all are added to ``x_tags``.
+    """
     end = _END.search(data)
     if not _TAKEN_OUT.search(data[: end.start()] if end else data):
         return data, {}
@@ -108,7 +124,11 @@ def _without(data: bytes) -> tuple[bytes, dict[bytes, str]]:
         if name in (_RETURN_PATH, _TAGS):
             value = field.partition(b":")[2].decode("ascii", "replace")
             taken.setdefault(name, " ".join(value.split()))
-        else:
+            continue
+        if name == _X_TAG:
+            value = field.partition(b":")[2].decode("utf-8", "replace")
+            x_tags.append(encoded_words.decode(" ".join(value.split()))[0])
+        if name != _X_TAG or len(x_tags) == 1:
             kept.append(field)
     return b"".join([*kept, b"\r\n", body]), taken
 

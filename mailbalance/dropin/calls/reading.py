@@ -65,6 +65,8 @@ def drafts(
     found = _READERS[service, operation](params, templates)
     unknown = parameters.unknown(service, operation, params)
     for draft in found:
+        if draft.x_tags:
+            message_tags.take_x_tags(draft)
         if "ses" in draft.fields:
             settings.keep_what_only_ses_can(draft)
         for place in unknown:

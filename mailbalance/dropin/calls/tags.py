@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from mailbalance.backends import _ses_tags
 from mailbalance.dropin.calls.draft import Draft
 
+#: Characters. Source: Mailtrap's API, field "category".
+_LONGEST_CATEGORY = 255
+
 Tag = Mapping[str, str]
 
 #: How a metadata key ``category`` is written as a tag (see ``_ses_tags.tags``).
@@ -51,6 +54,25 @@ def take(draft: Draft, pairs: Mapping[str, str]) -> None:
         else:
             metadata[_plain(name, encode=_ses_tags.encode_name)] = text
     draft.fields["metadata"] = metadata
+
+
+def take_x_tags(draft: Draft) -> None:
+    """Put ``X-Tag`` headers into category and metadata, as far as these are free.
+
+    A category holds one tag, and none beside a template; the others become ``tag_2``,
+    ``tag_3`` and so on. SES sends the headers as they are.
+    """
+    tags = dict(enumerate(filter(None, draft.x_tags), 1))
+    if not tags:
+        return
+    said = draft.fields.get("category") or getattr(draft.base, "category", None)
+    fits = len(tags[1]) <= _LONGEST_CATEGORY and tags[1].isprintable()
+    if fits and not said and "mailtrap" not in draft.fields:
+        draft.put("category", tags.pop(1), draft.places.get("headers", "X-Tag"))
+    known = draft.fields.get("metadata") or dict(getattr(draft.base, "metadata", {}))
+    named = {f"tag_{at}": tag for at, tag in tags.items()}
+    if named:
+        draft.fields["metadata"] = {**named, **known}
 
 
 def _group(draft: Draft, tags: Iterable[Tag], place: str) -> dict[str, str]:

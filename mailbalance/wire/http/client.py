@@ -120,6 +120,7 @@ class HttpWire:
             if not pool.take(ticket):
                 self._queue(url, ticket, exchange)
             stream = ticket.conn or self._dial(ticket, route, exchange)
+            exchange.connection = stream
             response = straight(stream, exchange, out)
             if response is None:
                 response = self._oddly(ticket, route, exchange, out)
@@ -161,6 +162,7 @@ class HttpWire:
                 await pool.aenter(ticket, exchange.opening_ends)
                 exchange.open_again()
             stream = ticket.conn or await self._adial(ticket, route, exchange)
+            exchange.connection = stream
             response = await astraight(stream, exchange, out)
             if response is None:
                 response = await self._aoddly(ticket, route, exchange, out)
@@ -275,7 +277,7 @@ class HttpWire:
             ticket.conn.abort()
             ticket.conn = None
             exchange.restart()
-            self._dial(ticket, route, exchange)
+            exchange.connection = self._dial(ticket, route, exchange)
 
     async def _aoddly(
         self, ticket: Ticket, route: Route, exchange: Exchange, out: Outgoing
@@ -292,7 +294,7 @@ class HttpWire:
             ticket.conn.abort()
             ticket.conn = None
             exchange.restart()
-            await self._adial(ticket, route, exchange)
+            exchange.connection = await self._adial(ticket, route, exchange)
 
     def _find(self, url: str) -> Route:
         """Find out, once for each URL, where its requests go.
@@ -337,7 +339,8 @@ class HttpWire:
             yield
         except OSError as error:
             raise UnavailableError(
-                "the file of trusted certificates (ca, AWS_CA_BUNDLE) cannot be read: "
+                "the file of trusted certificates (ca, AWS_CA_BUNDLE, "
+                "REQUESTS_CA_BUNDLE) cannot be read: "
                 f"{error.strerror or 'it holds none'}",
                 backend=self._backend,
                 phase="connect",

@@ -19,9 +19,10 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from mailbalance.secret import without_foreign_frames
-from mailbalance.wire.net.connect import PROXY_LOGIN, PlaintextError, ProxyError
+from mailbalance.secret import bare, without_foreign_frames
+from mailbalance.wire.net.connect import PROXY_LOGIN, ProxyError
 from mailbalance.wire.net.pool import CrowdedError
+from mailbalance.wire.net.tls import TOO_OLD, is_too_old
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,10 +129,13 @@ def is_of_the_way(error: BaseException) -> bool:
 
 def ours(error: BaseException, exchange: Exchange) -> DeliveryError | None:
     """Return the error of ours to raise instead; ``None`` to let this one pass."""
+    if isinstance(error, DeliveryError):
+        bare(error)  # frames below hold what the server said, perhaps an echo
+        return None
     without_foreign_frames(error)
     if isinstance(error, CrowdedError):
         return _crowded(exchange)
-    if isinstance(error, DeliveryError) or not is_of_the_way(error):
+    if not is_of_the_way(error):
         return None
     return translate(error, exchange)
 
@@ -276,9 +280,11 @@ def _refusal(
             return UnavailableError(
                 f"{what} ({_whom(exchange)})", code="certificate", **facts
             )
-        if isinstance(found, PlaintextError):
+        if is_too_old(found):
             return UnavailableError(
-                f"{exchange.host}: {found}", code="plaintext", **facts
+                f"the TLS handshake failed: {TOO_OLD} ({_whom(exchange)})",
+                code="tls",
+                **facts,
             )
         if isinstance(found, ProxyError):
             kind = _kind(found.code)

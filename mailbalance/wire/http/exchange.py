@@ -23,6 +23,7 @@ from mailbalance.wire.http.reply import ReplyReader, plain
 from mailbalance.wire.net.deadline import EARLY_REPLY, Deadline
 from mailbalance.wire.net.drive import Commit, Read, Write
 from mailbalance.wire.net.socket_stream import FULL
+from mailbalance.wire.net.unasked import UnaskedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,6 +44,12 @@ _BUSY = 503
 _INTERIM = re.compile(rb"HTTP/1\.\d 1\d\d")
 
 
+#: How a final reply begins, with the digit that tells its kind.
+_FINAL = re.compile(rb"HTTP/1\.\d ([2-5])")
+
+#: What a server says that gave an idle connection up (RFC 9110 section 15.5.9).
+_GIVEN_UP = re.compile(rb"HTTP/1\.\d (?:408|1)")
+
 #: How every reply begins.
 _HEAD = b"HTTP/1."
 
@@ -62,6 +69,7 @@ class Exchange(Deadline):
         host: Where the request goes, for sentences in errors.
         via: Host and port of the proxy on the way, if there is one.
         phase: How far it came.
+        plain: Whether a user's own client sends it without TLS.
         committed: Whether the call that hands over the last byte was made.
         cut: Whether that call failed, so that the request probably never arrived whole.
         blind: Whether no trace event was seen where there may never be one.
@@ -70,6 +78,7 @@ class Exchange(Deadline):
         secured: Whether TLS was begun on it, if it is a new one.
         received: Bytes of a reply seen, or ``None`` where nobody counts them.
         spoke: Whether a reply of HTTP's seems to have begun.
+        connection: The connection in use, if it is ours.
         connections: Most connections of our pool; ``None`` for a user's own client.
         harmless: Whether it sends no mail, so that nothing about it can be unknown.
         written: Bytes that the straight exchange handed over; ``None`` if it was not begun.
@@ -86,6 +95,7 @@ class Exchange(Deadline):
         "backend",
         "blind",
         "committed",
+        "connection",
         "connections",
         "cut",
         "fault",
@@ -93,6 +103,7 @@ class Exchange(Deadline):
         "host",
         "keep",
         "phase",
+        "plain",
         "received",
         "reused",
         "secured",
@@ -127,8 +138,9 @@ class Exchange(Deadline):
         self.written: int | None = None
         self.seen: bytes | None = None
         self.fault: OSError | None = None
+        self.connection: SocketStream | AsyncioStream | None = None
         self.connections: int | None = None
-        self.committed = self.cut = self.blind = self.abandoned = False
+        self.committed = self.cut = self.blind = self.abandoned = self.plain = False
         self.secured = self.spoke = self.keep = self.stale = False
         self.via, self._start = "", b""
 
@@ -196,6 +208,7 @@ def straight(
     data = out[1][0]
     exchange.commit()
     exchange.written = 0
+    stream.handed, stream.early = stream.used, False
     try:
         exchange.written = written = stream.socket.send(data)
         if written < len(data):
@@ -207,7 +220,7 @@ def straight(
     except OSError as error:
         exchange.fault = bare(error)
         return None
-    response = plain(said)
+    response = None if stream.early else plain(said, stream)
     exchange.keep = response is not None
     return response
 
@@ -221,6 +234,7 @@ async def astraight(
     data = out[1][0]
     exchange.commit()
     exchange.written = 0
+    stream.handed, stream.early = stream.used, False
     try:
         stream.hand_over(data)
         exchange.written = len(data)
@@ -229,7 +243,7 @@ async def astraight(
     except OSError as error:
         exchange.fault = bare(error)
         return None
-    response = plain(said)
+    response = None if stream.early else plain(said, stream)
     exchange.keep = response is not None
     return response
 
@@ -287,8 +301,26 @@ class Dialogue:
                 reader.break_off(error)
             else:
                 exchange.saw(said or b"")
-                reader.feed(said or b"")
+                if said and self._is_unasked(said):
+                    reader.break_off(UnaskedError())
+                else:
+                    reader.feed(said or b"")
                 said = None
+
+    def _is_unasked(self, said: bytes) -> bool:
+        """Report whether this came before the server can have had the request.
+
+        It may say at any time that it had given an idle connection up, and refuse a
+        request that went in several writes before it has the last.
+        """
+        stream = self._exchange.connection
+        if stream is None or not stream.early:
+            return False
+        stream.early = False
+        if _GIVEN_UP.match(said):
+            return False
+        found = _FINAL.match(said)
+        return not self._outgoing[0] or (found is not None and found[1] == b"2")
 
     def _request(self) -> Generator[Step, bytes | None, bytes | None]:
         """Write the request, or stop where the server refuses it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import httptools
 
@@ -47,20 +47,41 @@ _PLAIN = re.compile(
 _NOT_PLAIN = ("transfer-encoding", "upgrade", "proxy-connection")
 
 
+class Connection(Protocol):
+    """What is known of a connection after a reply.
+
+    Attributes:
+        before: The body of the last reply that came over it.
+        retired: Set to have it dropped instead of used again.
+    """
+
+    before: bytes
+    retired: bool
+
+
 @swift
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """A reply: its status, its headers by lower-case name, and its body.
 
     The body of a 2xx is complete; that of an error may be cut, since the status decides.
+
+    Attributes:
+        status: The status.
+        headers: The headers.
+        body: The body.
+        before: The body of the reply before it on the same connection, if that is known.
+        connection: That connection, if it is ours.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    before: bytes = field(default=b"", repr=False)
+    connection: Connection | None = field(default=None, repr=False, compare=False)
 
 
-def plain(said: bytes) -> HttpResponse | None:
+def plain(said: bytes, over: Connection) -> HttpResponse | None:
     """Return the reply that these bytes are, no more and no less, if it is a plain success.
 
     It leaves the connection fit for another request. Anything else is ``ReplyReader``'s.
@@ -81,7 +102,57 @@ def plain(said: bytes) -> HttpResponse | None:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    return HttpResponse(int(found[1]), headers, body)
+    before, over.before = over.before, body
+    return HttpResponse(int(found[1]), headers, body, before, over)
+
+
+#: How an answer of a mail API begins: as JSON (RFC 8259 section 2), as the XML of SES's
+#: first API, or not at all.
+_OF_AN_API = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*"
+    rb'(?:\Z|[\[{"]|(?:null|true|false)\s*\Z|(?:<\?xml[^>]*>\s*)?<\w+Response\b)'
+)
+
+#: How compressed data begins (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1).
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+#: What is in no text: control characters, or bytes that are not UTF-8.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\ufffd]")
+
+
+def compression(headers: Mapping[str, str], body: bytes) -> str:
+    """Return how a body is compressed, or ``""``; it never was asked to be.
+
+    The header alone does not tell: a user's own client has unpacked the body already.
+    """
+    for magic, name in _COMPRESSED.items():
+        if body.startswith(magic):
+            return name
+    said = headers.get("content-encoding", "").strip().lower()
+    if said in {"", "identity"} or not said.isascii() or not said.isprintable():
+        return ""
+    text = body.decode("utf-8", "replace")
+    return said[:40] if _CONTROLS.search(text) else ""
+
+
+def is_a_page(headers: Mapping[str, str], body: bytes) -> bool:
+    """Report whether a reply, perhaps cut short, is a page for people."""
+    kind = headers.get("content-type", "").lower()
+    return "html" in kind or (body.lstrip().startswith(b"<") and not _is_api(body))
+
+
+def is_of_an_api(headers: Mapping[str, str], body: bytes) -> bool:
+    """Report whether a reply looks like an API's, and not like a page of a proxy."""
+    kind = headers.get("content-type", "").lower()
+    if not body:
+        return "html" not in kind
+    if compression(headers, body):
+        return "json" in kind
+    return _is_api(body)
+
+
+def _is_api(body: bytes) -> bool:
+    return _OF_AN_API.match(body) is not None
 
 
 @dataclass(slots=True)
@@ -115,8 +186,14 @@ class Reply:
             facts["code"] = str(self.status)
             if exchange.harmless:
                 raise TransientError(detail, **facts)
-            raise UnknownOutcomeError(detail, likely="accepted", **facts)
-        return HttpResponse(self.status, self.headers, bytes(self.body))
+            page = is_a_page(self.headers, bytes(self.body))
+            likely: Literal["accepted"] | None = None if page else "accepted"
+            raise UnknownOutcomeError(detail, likely=likely, **facts)
+        body, over = bytes(self.body), exchange.connection
+        if over is None:
+            return HttpResponse(self.status, self.headers, body)
+        before, over.before = over.before, body
+        return HttpResponse(self.status, self.headers, body, before, over)
 
 
 class ReplyReader:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mailbalance.errors import ConfigError, UnavailableError
+from mailbalance.errors import ConfigError, DeliveryError, UnavailableError
 from mailbalance.later import Later
 from mailbalance.secret import shown
 from mailbalance.wire.http import errors
 from mailbalance.wire.http.reply import Reply
 from mailbalance.wire.http.request import framed
+from mailbalance.wire.net.connect import must_stay_here
 
 if TYPE_CHECKING:
     import asyncio
@@ -190,6 +191,7 @@ async def _apost(
 
 
 def _call(request: HttpRequest, exchange: Exchange, trace: Any) -> dict[str, Any]:
+    exchange.plain = request.url.startswith("http:")
     return {
         "method": request.method,
         "url": request.url,
@@ -234,6 +236,8 @@ def tracing(exchange: Exchange) -> Callable[[str, Mapping[str, Any]], None]:
 
     def trace(event: str, info: Mapping[str, Any]) -> None:
         exchange.blind = False
+        if exchange.plain and event.endswith("connect_tcp.complete"):
+            _must_stay_here(info["return_value"])
         step = event.partition(".")[2]
         if step == "send_request_body.failed":
             exchange.cut = True
@@ -255,9 +259,24 @@ def atracing(exchange: Exchange) -> Callable[[str, Mapping[str, Any]], Any]:
     trace = tracing(exchange)
 
     async def atrace(event: str, info: Mapping[str, Any]) -> None:
-        trace(event, info)
+        try:
+            trace(event, info)
+        except DeliveryError:
+            if event.endswith("connect_tcp.complete"):
+                await info["return_value"].aclose()
+            raise
 
     return atrace
+
+
+def _must_stay_here(stream: Any) -> None:
+    """Close a stream of httpcore's that leads to another machine, and raise."""
+    try:
+        must_stay_here(stream.get_extra_info("server_addr"))
+    except DeliveryError:
+        if hasattr(stream, "close"):  # those of event loops have ``aclose``
+            stream.close()
+        raise
 
 
 def _begin(response: Any) -> Reply:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 from mailbalance.wire.net.polling import IN, new_poll
 from mailbalance.wire.net.socket_stream import LINGER_NONE, RECEIVE
 from mailbalance.wire.net.tls import Tls
+from mailbalance.wire.net.unasked import is_under_way
 
 if TYPE_CHECKING:
     import ssl
@@ -125,6 +126,11 @@ class AsyncioStream(asyncio.BufferedProtocol):
         look: Reports at once whether its socket has anything to read.
         since: When it was last used, for whoever keeps it.
         news: Whether something came that nobody has taken yet.
+        used: Whether it was taken from where it rested, to be used again.
+        handed: Set at the commit point: what comes next is the answer.
+        early: Whether it came before the other side can have had all that was handed over.
+        before: The last reply that came over it, for whoever speaks over it.
+        retired: Set to have it dropped instead of used again.
     """
 
     _transport: asyncio.Transport
@@ -133,6 +139,8 @@ class AsyncioStream(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(RECEIVE))
         self.since = 0.0
         self.news = False
+        self.used = self.handed = self.early = self.retired = False
+        self.before = b""
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._tls: tuple[Tls, ...] = ()  # the outermost first
@@ -175,6 +183,9 @@ class AsyncioStream(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take bytes from the server."""
+        if self.handed:  # before TLS itself has anything to send
+            left = self._transport.get_write_buffer_size()
+            self.early = bool(left) or is_under_way(self._sock)
         if self._tls:
             self._tls[0].take(self._buffer[:nbytes])
             self._open()
@@ -183,6 +194,7 @@ class AsyncioStream(asyncio.BufferedProtocol):
         if len(self._said) > _HIGH_WATER and not self._held:
             self._held = True
             self._transport.pause_reading()
+        self.handed = self.handed and not self._said
         self.news = True
         waiter = self._waiter  # as ``_tell`` does, without a call
         if waiter is not None and not waiter.done():
@@ -273,6 +285,7 @@ class AsyncioStream(asyncio.BufferedProtocol):
         Raises:
             OSError: When the connection is known to be lost.
         """
+        self.handed, self.early = self.used, False
         self.hand_over(memoryview(b"".join(pieces)))
 
     def hand_over(self, data: memoryview) -> None:
@@ -333,6 +346,8 @@ class AsyncioStream(asyncio.BufferedProtocol):
 
     def quiet(self) -> bool:
         """Report whether it is open and nothing has come that nobody asked for."""
+        if self.retired:
+            return False
         open_ = not (self._over or self._said or self._transport.is_closing())
         # The loop may not have looked at the socket since it was last used.
         return open_ and not self.look(0)

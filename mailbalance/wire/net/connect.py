@@ -23,6 +23,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from mailbalance.errors import UnavailableError
 from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
 from mailbalance.secret import Secret
@@ -147,7 +148,7 @@ def connect(
             enter("tls")
             stream.start_tls(client_context(ca), origin.host, ends)
         else:
-            must_be_loopback(stream.socket)
+            must_stay_here(stream.socket.getpeername())
     except BaseException:
         if stream is not None:
             stream.abort()
@@ -170,9 +171,9 @@ async def aconnect(
     try:
         if proxy is None:
             sock = await areach(origin.host, origin.port, ends)
-            if origin.scheme != "https":
-                must_be_loopback(sock)
             stream = await over(sock)
+            if origin.scheme != "https":
+                must_stay_here(sock.getpeername())
         elif proxy.origin.scheme.startswith("socks"):
             stream = await over(await _athrough_socks(origin, proxy, ends))
         else:
@@ -190,24 +191,21 @@ async def aconnect(
     return stream
 
 
-def must_be_loopback(sock: socket.socket) -> None:
-    """Make sure that what goes in the clear stays on this machine.
+def must_stay_here(peer: Any) -> None:
+    """Refuse plaintext to another machine, whatever the name resolved to.
 
-    A name such as ``localhost`` may be resolved to anything.
+    Args:
+        peer: The address of the other end, as ``getpeername`` gives it.
 
     Raises:
-        OSError: When the other side is another machine; the socket is closed.
+        UnavailableError: When it is not this machine, or unknown.
     """
-    if sock.family not in {socket.AF_INET, socket.AF_INET6}:
-        return  # a pair of sockets in a test has no address
-    where = sock.getpeername()[0].partition("%")[0]
-    if not ipaddress.ip_address(where).is_loopback:
-        sock.close()
-        raise PlaintextError("the name leads to another machine; use https://")
-
-
-class PlaintextError(OSError):
-    """Something would have gone in the clear to another machine."""
+    host = peer[0] if isinstance(peer, tuple) and peer else ""
+    if not is_address(host) or not ipaddress.ip_address(host).is_loopback:
+        raise UnavailableError(
+            "plaintext reaches another machine; it works over loopback only: use https://",
+            phase="connect",
+        )
 
 
 def connecting(origin: Origin, proxy: Proxy, ends: float) -> Steps:

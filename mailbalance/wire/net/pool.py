@@ -45,6 +45,8 @@ class Connection(Protocol):
 
     since: float
     news: bool
+    used: bool
+    retired: bool
 
     @property
     def look(self) -> Callable[[int], object]:
@@ -143,14 +145,22 @@ class Pool(Generic[C]):
                 return True
             ticket.conn = conn = idle[-1]
             del idle[-1]
-        if time.monotonic() - conn.since > self._rest or conn.news or conn.look(0):
+            conn.used = True
+        if (
+            time.monotonic() - conn.since > self._rest
+            or conn.news
+            or conn.retired
+            or conn.look(0)
+        ):
             self._replace(ticket)
         return True
 
     def leave(self, ticket: Ticket) -> None:
         """Give a place back, and its connection if it may be kept; once is enough."""
         conn = ticket.conn
-        if conn is not None and not (ticket.keep and not self._closed):
+        if conn is not None and not (
+            ticket.keep and not conn.retired and not self._closed
+        ):
             (conn.close if ticket.keep else conn.abort)()
             ticket.conn = None
         now = time.monotonic()
@@ -201,7 +211,13 @@ class Pool(Generic[C]):
                 return
             ticket.conn = conn = idle[-1]
             del idle[-1]
-        if time.monotonic() - conn.since > self._rest or conn.news or conn.look(0):
+            conn.used = True
+        if (
+            time.monotonic() - conn.since > self._rest
+            or conn.news
+            or conn.retired
+            or conn.look(0)
+        ):
             self._replace(ticket)
 
     def _replace(self, ticket: Ticket) -> None:

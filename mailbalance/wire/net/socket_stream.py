@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailbalance.wire.net.polling import IN, OUT, new_poll
 from mailbalance.wire.net.tls import TlsOverTls
+from mailbalance.wire.net.unasked import is_under_way
 
 if TYPE_CHECKING:
     from mailbalance.wire.net.drive import Pieces
@@ -44,6 +45,11 @@ class SocketStream:
         look: Reports at once whether there is anything to read; the kernel's own word.
         since: When it was last used, for whoever keeps it.
         news: Whether something is known that speaks against using it again.
+        used: Whether it was taken from where it rested, to be used again.
+        handed: Set at the commit point: what comes next is the answer.
+        early: Whether it came before the other side can have had all that was handed over.
+        before: The last reply that came over it, for whoever speaks over it.
+        retired: Set to have it dropped instead of used again.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -56,6 +62,8 @@ class SocketStream:
             raise
         self.since = 0.0
         self.news = False
+        self.used = self.handed = self.early = self.retired = False
+        self.before = b""
         self.socket: Any = sock
         self._secured = False
         self._poll = new_poll()
@@ -90,6 +98,7 @@ class SocketStream:
         """
         # In one piece: TLS needs it, and so few bytes are joined sooner than listed.
         rest = [memoryview(b"".join(pieces))]
+        self.handed, self.early = self.used, False
         while rest:
             if not self._send(rest):
                 self._wait(ends, OUT)
@@ -112,10 +121,14 @@ class SocketStream:
                 if time.monotonic() >= ends:
                     raise TimeoutError("the deadline has passed") from None
             else:
+                if self.handed:
+                    self.handed, self.early = False, is_under_way(self.socket)
                 return data
 
     def quiet(self) -> bool:
         """Report whether it is open and nothing has come that nobody asked for."""
+        if self.retired:
+            return False
         try:
             return not self.look(0) or self._glance() is None
         except (OSError, ValueError):  # it was closed

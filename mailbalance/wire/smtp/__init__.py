@@ -10,7 +10,7 @@ the connection over; their ``_pool`` siblings keep connections by the rules of
 ``connection``. ``verdict`` reads replies, ``faults`` turns foreign exceptions into ours.
 """
 
-from mailbalance.wire.smtp.commands import Mail, path
+from mailbalance.wire.smtp.commands import Mail, fits, path
 from mailbalance.wire.smtp.connection import Reuse
 from mailbalance.wire.smtp.server import SECURITIES, Credentials, Security, Server
 from mailbalance.wire.smtp.steps import Accepted
@@ -27,5 +27,6 @@ __all__ = [
     "Security",
     "Server",
     "SmtpWire",
+    "fits",
     "path",
 ]

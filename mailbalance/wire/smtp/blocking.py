@@ -15,8 +15,9 @@ import time
 from typing import TYPE_CHECKING
 
 from mailbalance.wire.net.polling import IN, OUT, new_poll
+from mailbalance.wire.net.unasked import UnaskedError, is_under_way
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
-from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Commit, Read, Write
 
 if TYPE_CHECKING:
     from mailbalance.wire.smtp.chain import Chain
@@ -49,6 +50,7 @@ class SocketLine:
         self._poll = new_poll()
         self._poll.register(sock, IN)
         self._tls: ssl.SSLSocket | None = None
+        self._handed = False
         self._reader = ReplyReader()
 
     def write(self, data: bytes | memoryview, limit: float) -> None:
@@ -61,6 +63,15 @@ class SocketLine:
             self._write(data, time.monotonic() + limit)
         except OSError as error:
             raise _told(error) from error
+
+    def commit(self, data: bytes | memoryview, limit: float) -> None:
+        """Hand all bytes to the kernel; what is read next must be the answer to them.
+
+        Raises:
+            BrokenError: When that failed, or took too long.
+        """
+        self.write(data, limit)
+        self._handed = True
 
     def read(self, limit: float) -> Reply:
         """Wait for the next reply.
@@ -197,6 +208,10 @@ class SocketLine:
             return False  # TLS's own talk, such as a session ticket
         if not data:
             raise ConnectionResetError("the server closed the connection")
+        if self._handed:
+            self._handed = False
+            if is_under_way(self.socket):
+                raise UnaskedError(data[:64])
         self._reader.feed(data)
         return True
 
@@ -207,6 +222,8 @@ class SocketLine:
 
 def _told(error: OSError | MalformedReplyError) -> BrokenError:
     """Put a socket's failure in the transaction's words."""
+    if isinstance(error, UnaskedError):
+        return BrokenError(str(error), "garbled")
     if isinstance(error, TimeoutError):
         return BrokenError("the server did not answer in time", "timeout")
     if isinstance(error, OSError):
@@ -244,7 +261,8 @@ def _taken(line: SocketLine, steps: Steps, step: Step) -> Step:
         if isinstance(step, Ask):
             answer = line.ask(step.data, step.limit)
         elif isinstance(step, Write):
-            line.write(step.data, step.limit)
+            hand_over = line.commit if type(step) is Commit else line.write
+            hand_over(step.data, step.limit)
         else:
             answer = line.read(step.limit) if isinstance(step, Read) else line.glance()
     except BrokenError as broken:

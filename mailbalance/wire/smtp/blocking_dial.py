@@ -10,7 +10,7 @@ import smtplib
 import time
 from typing import TYPE_CHECKING, Any
 
-from mailbalance.secret import frameless
+from mailbalance.secret import bare, frameless
 from mailbalance.wire.net.connect import reach
 from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.blocking import SocketLine
@@ -51,7 +51,7 @@ def dial(
         failure = translate(error, opening.phase, server, rules)
         # smtplib's frames hold the password, and a reply to AUTH may quote it.
         secret = opening.phase == "auth"
-        cause = None if secret else error.with_traceback(None)
+        cause = None if secret else bare(error)
     except BaseException:
         opening.abort()
         raise

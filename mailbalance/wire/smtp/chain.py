@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from mailbalance.errors import DeliveryError
-from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Commit, Read, Write
 from mailbalance.wire.smtp.transaction import DOT, GROUP
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.replies import Reply
     from mailbalance.wire.smtp.steps import Step, Steps
     from mailbalance.wire.smtp.transaction import Transaction
+
+#: Bytes that every way over the Internet carries in one piece (RFC 9293 section 3.7.1).
+SEGMENT = 512
 
 #: What became of one message of a chain.
 End: TypeAlias = Accepted | DeliveryError
@@ -153,7 +156,10 @@ class _Begun:
         ahead = following._step
         assert isinstance(step, Write)  # noqa: S101 - the write of the dot
         assert isinstance(ahead, Ask)  # noqa: S101 - a transaction begins with one
-        return Write(b"".join((step.data, ahead.data)), step.limit)
+        data = b"".join((step.data, ahead.data))
+        # In one segment, or the end may arrive and be answered before the rest of it.
+        kind = Commit if len(data) <= SEGMENT else Write
+        return kind(data, step.limit)
 
     def go_along(self) -> None:
         """Take note that its first question was handed over; the answer is to come."""

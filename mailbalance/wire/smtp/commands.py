@@ -14,7 +14,7 @@ from mailbalance.errors import RejectedError, UnsuitableError
 from mailbalance.wire.smtp.body import canonical, stuffed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: What may stand between the angle brackets. RFC 5321's grammar has no control character
 #: there; a space (legal in a quoted local part) is refused with them, and so are angle
@@ -64,6 +64,7 @@ class Mail:
             ends a line; they are sent as they are and never joined.
         clean: Whether the content is known to be 7-bit, without NUL, and to end every
             line and piece with CRLF, as our own MIME does. It is then not looked through.
+        ids: Reads the provider's ids of a message off the text of the reply to it.
         pieces: The content with CRLF line ends.
     """
 
@@ -71,6 +72,9 @@ class Mail:
     recipients: tuple[str, ...]
     content: bytes | tuple[bytes, ...] = field(repr=False)
     clean: bool = False
+    ids: Callable[[str], tuple[str, ...]] | None = field(
+        default=None, repr=False, compare=False
+    )
     pieces: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -144,6 +148,11 @@ def envelope_commands(
         ],
         DATA,
     ]
+
+
+def fits(address: str) -> bool:
+    """Report whether SMTP commands can carry an address."""
+    return _PATH.fullmatch(address) is not None
 
 
 def path(address: str) -> str:

@@ -7,7 +7,7 @@ socket. What must not: waiting for a free connection; each world's pool does tha
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from mailbalance.errors import ThrottledError
@@ -77,6 +77,7 @@ class Connection(Generic[L]):
         rested: When it was last put back.
         messages: How many transactions it has carried.
         unfinished: Whether the last one must be reset first.
+        said: The text of the last reply to a message, in a list of one.
     """
 
     line: L
@@ -85,13 +86,19 @@ class Connection(Generic[L]):
     rested: float = 0.0
     messages: int = 0
     unfinished: bool = False
+    said: list[str] = field(default_factory=lambda: [""])
 
     def begin(
         self, mail: Mail, deadline: Deadline, rules: tuple[Rule, ...]
     ) -> Transaction:
         """Make the next transaction on it."""
         return Transaction(
-            mail, self.features, deadline, rules=rules, reset=self.unfinished
+            mail,
+            self.features,
+            deadline,
+            rules=rules,
+            reset=self.unfinished,
+            said=self.said,
         )
 
     def begin_all(
@@ -105,7 +112,12 @@ class Connection(Generic[L]):
         return Chain(
             mails[: max(1, reuse.messages - self.messages)],
             lambda mail, reset: Transaction(
-                mail, self.features, deadline, rules=rules, reset=reset
+                mail,
+                self.features,
+                deadline,
+                rules=rules,
+                reset=reset,
+                said=self.said,
             ),
             pipelining=self.features.pipelining,
             fresh=self.messages == 0,

@@ -13,6 +13,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
+from mailbalance.wire.net.tls import TOO_OLD, is_too_old
 from mailbalance.wire.smtp.replies import MalformedReplyError, Reply
 from mailbalance.wire.smtp.server import IMPLICIT_PORTS
 from mailbalance.wire.smtp.steps import BrokenError
@@ -41,7 +42,7 @@ def translate(
     make = next(make for kind, make in _TABLE if isinstance(error, kind))
     made = make(error, phase, server)
     made.phase = phase
-    return made
+    return _scrubbed(made, server)
 
 
 def refusal(
@@ -49,7 +50,12 @@ def refusal(
 ) -> DeliveryError:
     """Make our error of a refusing reply, with no secret in it."""
     error = judge(reply, phase, rules)
-    if phase == "auth" and server.credentials:
+    return _scrubbed(error, server)
+
+
+def _scrubbed(error: DeliveryError, server: Server) -> DeliveryError:
+    """Take the login out of an error: what is no reply may be an echo of it, too."""
+    if server.credentials:
         error.detail = server.credentials.scrub(error.detail)
         error.args = (error.detail,)
     return error
@@ -92,6 +98,8 @@ def _tls_failed(error: BaseException, phase: str, server: Server) -> DeliveryErr
             f"{server.where} does not begin with TLS, as tls=implicit expects: "
             "set port=465, or tls=starttls"
         )
+    if is_too_old(error):
+        return UnavailableError(f"TLS with {server.where} failed: {TOO_OLD}")
     return TransientError(f"TLS with {server.where} failed: {reason}")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mailbalance.wire.net.asyncio_stream import Alarm, LendingProtocol
 from mailbalance.wire.net.polling import IN, new_poll
+from mailbalance.wire.net.unasked import UnaskedError, is_under_way
 from mailbalance.wire.smtp.blocking import LINGER_NONE
 from mailbalance.wire.smtp.replies import MalformedReplyError, ReplyReader
 from mailbalance.wire.smtp.steps import BrokenError
@@ -40,6 +41,7 @@ class TransportLine(LendingProtocol):
     Attributes:
         loop: Its event loop.
         paused: Whether writes should wait until the server has read some.
+        handed: Whether what comes next must be the reply to a message.
         listener: Called when something has happened, with ``True`` when only time passed.
         alarm: Has the listener told of the passing of time.
         gone: Done when the transport is.
@@ -57,6 +59,7 @@ class TransportLine(LendingProtocol):
         # uvloop's writes leave at the end of a turn only.
         self._writes_at_once = isinstance(self.loop, asyncio.SelectorEventLoop)
         self.paused = False
+        self.handed = self._unasked = False
         self.listener: Callable[[bool], None] | None = None
         self.alarm = Alarm(self.loop, self._tell)
         self.gone: asyncio.Future[None] = self.loop.create_future()
@@ -67,7 +70,12 @@ class TransportLine(LendingProtocol):
 
     def data_received(self, data: memoryview) -> None:
         """Take bytes from the server."""
-        self._reader.feed(data)
+        if self.handed:
+            self.handed = False
+            left = self._transport.get_write_buffer_size()
+            self._unasked = bool(left) or is_under_way(self._sock)
+        if not self._unasked:
+            self._reader.feed(data)
         if self.listener is not None:
             self.listener(False)
 
@@ -123,6 +131,8 @@ class TransportLine(LendingProtocol):
         Raises:
             BrokenError: When what came is no reply.
         """
+        if self._unasked:
+            raise BrokenError(str(UnaskedError()), "garbled")
         try:
             return self._reader.next()
         except MalformedReplyError as error:

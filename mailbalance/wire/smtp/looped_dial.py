@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
 
-from mailbalance.secret import frameless
+from mailbalance.secret import bare, frameless
 from mailbalance.wire.net.connect import areach
 from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.commands import Features
@@ -53,7 +53,7 @@ async def dial(
         failure = translate(error, opening.phase, server, rules)
         # aiosmtplib's frames hold the password, and a reply to AUTH may quote it.
         secret = opening.phase == "auth"
-        cause = None if secret else error.with_traceback(None)
+        cause = None if secret else bare(error)
     except BaseException:
         opening.abort()
         raise

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import Accepted, Ask, BrokenError, Commit, Read, Write
 
 if TYPE_CHECKING:
     from mailbalance.wire.smtp.chain import Chain
@@ -249,6 +249,7 @@ class _Pump:
         line = self._line
         if fresh:
             line.hand_over(step.data)
+            line.handed = type(step) is Commit
         else:
             line.must_be_open()
         if not line.paused or self._dialogue.committed:

@@ -28,6 +28,11 @@ class Write:
 
 
 @dataclass(slots=True)
+class Commit(Write):
+    """Hand over the end of a message; what comes next must be the reply to it."""
+
+
+@dataclass(slots=True)
 class Ask(Write):
     """Hand these bytes over and wait for the next reply, in at most ``limit`` seconds."""
 

@@ -23,10 +23,19 @@ from typing import TYPE_CHECKING, Literal
 from mailbalance.backend import Refusal
 from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
 from mailbalance.frozen import FrozenDict
+from mailbalance.secret import bare
 from mailbalance.wire.net.deadline import EARLY_REPLY
 from mailbalance.wire.smtp.body import chunks
 from mailbalance.wire.smtp.commands import DATA, envelope_commands
-from mailbalance.wire.smtp.steps import GLANCE, Accepted, Ask, BrokenError, Read, Write
+from mailbalance.wire.smtp.steps import (
+    GLANCE,
+    Accepted,
+    Ask,
+    BrokenError,
+    Commit,
+    Read,
+    Write,
+)
 from mailbalance.wire.smtp.verdict import judge, judge_refused
 
 if TYPE_CHECKING:
@@ -56,6 +65,7 @@ class Transaction:
         deadline: When the attempt ends.
         rules: What the provider's replies mean.
         reset: Whether an earlier transaction was left unfinished on this connection.
+        said: The text of the last reply to a message on this connection, in a list of one.
 
     Attributes:
         committed: Whether the final dot was handed over.
@@ -71,6 +81,7 @@ class Transaction:
         *,
         rules: tuple[Rule, ...] = (),
         reset: bool = False,
+        said: list[str] | None = None,
     ) -> None:
         self.committed = False
         self.stale = False
@@ -86,6 +97,8 @@ class Transaction:
         self._heard = 0
         self._awaited = 0
         self._refused: dict[str, Reply] = {}
+        self._farewell: Reply | None = None
+        self._said = [""] if said is None else said
 
     @property
     def keep(self) -> bool:
@@ -104,7 +117,8 @@ class Transaction:
         except BrokenError as broken:
             self._sound = False
             self.stale = broken.kind == "closed" and not self._heard
-            raise (yield from self._after(broken)) from broken
+            # Its frames hold what the server said, which may be an echo of the login.
+            raise (yield from self._after(broken)) from bare(broken)
         except DeliveryError:
             self._ended = True
             raise
@@ -120,6 +134,9 @@ class Transaction:
         self.unfinished = False
         if not reply.positive:
             raise self._judged(reply)
+        if reply.text == self._said[0]:
+            self._must_be_news(reply)
+        self._said[0] = reply.text
         self._ended = True
         yield self._accepted(reply)
 
@@ -153,7 +170,8 @@ class Transaction:
                 raise self._judged(reply)
         elif phase == "rcpt" and reply.code >= 400:
             self._refused[command.recipient] = reply
-            self._sound = self._sound and reply.code != 421
+            if reply.code == 421:  # it is about to close (RFC 5321 section 3.8)
+                self._sound, self._farewell = False, self._farewell or reply
         elif not reply.positive:
             raise self._judged(reply)
         self.unfinished = True
@@ -189,9 +207,22 @@ class Transaction:
         self._must_have_time()
         self._phase = "dot"
         self.committed = True
-        yield Write(DOT, self._deadline.left())
+        yield Commit(DOT, self._deadline.left())
         self._dotted = True
         return self._hear((yield Read(self._deadline.left())))
+
+    def _must_be_news(self, reply: Reply) -> None:
+        """Refuse the reply to the message before once more: ids are never given twice.
+
+        Raises:
+            UnknownOutcomeError: When there is an id in it.
+        """
+        ids = self._mail.ids
+        if ids is not None and any(map(_is_id, ids(reply.text))):
+            raise self._unknown(
+                "the reply has the id of the message before it, so it may be no reply to "
+                "this one"
+            )
 
     def _accepted(self, reply: Reply) -> Accepted:
         if not self._refused:
@@ -219,6 +250,8 @@ class Transaction:
         self, broken: BrokenError
     ) -> Generator[Step, Reply | None, DeliveryError]:
         """Judge a broken connection, after reading what the server may have said."""
+        if self._farewell is not None and not self.committed:
+            return judge_refused(self._refused, self._rules, last=self._farewell)
         reply = None
         if broken.kind == "closed" and (self.committed or not self._awaited):
             reply = yield from self._last_words()
@@ -269,6 +302,11 @@ class Transaction:
         assert reply is not None  # noqa: S101 - a driver answers a Read with a Reply
         self._heard += 1
         return reply
+
+
+def _is_id(text: str) -> bool:
+    """Tell an id from a word: no provider's id is short, or of letters only."""
+    return len(text) > 3 and any(map(str.isdigit, text))
 
 
 def _ends_session(reply: Reply) -> bool:

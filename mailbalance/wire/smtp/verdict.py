@@ -116,20 +116,39 @@ def judge(reply: Reply, phase: str, rules: tuple[Rule, ...] = ()) -> DeliveryErr
 
 
 def judge_refused(
-    refused: Mapping[str, Reply], rules: tuple[Rule, ...] = ()
+    refused: Mapping[str, Reply],
+    rules: tuple[Rule, ...] = (),
+    *,
+    last: Reply | None = None,
 ) -> DeliveryError:
     """Make the error for a message that no recipient was accepted for.
 
     The one recipient that may still be accepted, later or elsewhere, decides; those
-    refused for good are in ``refused`` of the error, so that they are not tried again.
+    refused for good are in ``refused`` of the error, so that they are not tried again, and
+    those that may be accepted later in ``deferred``.
+
+    Args:
+        refused: The reply to each recipient that was not accepted.
+        rules: As for ``judge``.
+        last: The reply by which the server ended the session, if that decides.
     """
     errors = {each: judge(reply, "rcpt", rules) for each, reply in refused.items()}
-    lasting = {a for a, error in errors.items() if isinstance(error, RejectedError)}
+    lasting = {
+        address
+        for address, error in errors.items()
+        if not (error.retry_here or error.try_next)
+    }
     hopeful = [error for a, error in errors.items() if a not in lasting]
     error = (hopeful or list(errors.values()))[0]
-    error.refused = {
-        each: Refusal(reply.code, reply.text)
-        for each, reply in refused.items()
-        if each in lasting
+    if last is not None:
+        error = judge(last, "rcpt", rules)
+    replies = {each: Refusal(reply.code, reply.text) for each, reply in refused.items()}
+    error.refused = {each: replies[each] for each in lasting}
+    later = {
+        each: reply
+        for each, reply in replies.items()
+        if each not in lasting and reply.temporary
     }
+    if later:
+        error.deferred = later
     return error

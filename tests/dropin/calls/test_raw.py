@@ -48,7 +48,7 @@ def test_the_other_recipients_of_a_header_that_cannot_be_read_are_not_lost():
     )
 
     assert found.only_ses == (
-        "RawMessage.Data: it has recipients in its header that cannot be read"
+        "RawMessage.Data: To: entry 2 has a dot in the wrong place before its @"
     )
 
 
@@ -138,3 +138,34 @@ def test_what_is_no_message_stays_on_ses():
 def test_nobody_to_send_to_is_refused_by_name():
     with pytest.raises(MessageError, match=r"^Destinations: there is no recipient"):
         part(raw_v1(b"From: a@example.com\r\n\r\nHi"))
+
+
+@pytest.mark.parametrize("make", [raw_v1, raw_v2])
+def test_tags_in_headers_become_category_and_variables(make):
+    found = part(make(with_header(b"X-Tag: one\r\nX-TAG: =?utf-8?q?gr=C3=BCn?=")))
+
+    assert found.only_ses is None
+    body = request_body(found.message, envelope(found))
+    assert body["category"] == "one"
+    assert body["custom_variables"].items() >= {"tag_2": "grün"}.items()
+    assert body["headers"]["X-Tag"] == "one"
+
+
+def test_one_tag_in_a_header_is_the_category():
+    found = part(raw_v1(with_header(b"X-Tag: one")))
+
+    assert (found.message.category, found.message.metadata) == ("one", {})
+    assert found.only_ses is None
+
+
+def test_a_category_that_the_call_names_wins_over_a_tag_in_a_header():
+    tags = [{"Name": "category", "Value": "named"}, {"Name": "tag_2", "Value": "own"}]
+    found = part(raw_v2(with_header(b"X-Tag: a\r\nX-Tag: b"), EmailTags=tags))
+
+    assert found.message.category == "named"
+    assert found.message.metadata == {"tag_1": "a", "tag_2": "own"}
+
+
+@pytest.mark.parametrize("tag", [b"x" * 256, b"", b" "])
+def test_a_tag_that_is_no_category_does_not_hold_the_message(tag):
+    assert part(raw_v1(with_header(b"X-Tag: " + tag))).only_ses is None

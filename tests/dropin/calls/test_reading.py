@@ -102,14 +102,6 @@ def test_what_only_ses_can_do_keeps_the_message_there(more, named):
             "Content.Simple.Headers[1]",
         ),
         (
-            {
-                "Attachments": [
-                    {"RawContent": b"x", "FileName": "a", "ContentDescription": "d"}
-                ]
-            },
-            "Content.Simple.Attachments[0].ContentDescription",
-        ),
-        (
             {"Attachments": [{"RawContent": b"x", "FileName": "a/b"}]},
             "Content.Simple.Attachments[0]",
         ),
@@ -280,3 +272,22 @@ def test_a_header_is_named_where_it_was_given(entry, place):
     (found,) = parts(bulk_v2(entry, template=given), welcome=UUID)
 
     assert found.only_ses.startswith(f"{place}: ")
+
+
+@pytest.mark.parametrize("make", [simple, stored], ids=["simple", "template"])
+def test_a_files_description_is_left_out_with_a_note(make):
+    file = {"RawContent": b"x", "FileName": "a.txt", "ContentDescription": "d"}
+    found = part(make(Attachments=[file]), welcome=UUID)
+
+    (note,) = found.left_out
+    assert note.endswith(".Attachments[0].ContentDescription")
+    assert goes_to_mailtrap(found)
+
+
+def test_the_second_tag_beside_a_template_is_a_variable():
+    headers = [{"Name": "X-Tag", "Value": text} for text in ("one", "two")]
+    found = part(stored(Headers=headers), welcome=UUID)
+
+    assert found.message.metadata == {"tag_1": "one", "tag_2": "two"}
+    assert found.message.headers["X-Tag"] == "one"
+    assert goes_to_mailtrap(found)

@@ -1,0 +1,1 @@
+"""Real mail through the whole library, compared at the server by two other parsers."""
