@@ -57,9 +57,9 @@ _WAY: tuple[tuple[type, tuple[str, ...]], ...] = (
 
 #: Packages whose own functions are what a plain client runs.
 _GENUINE = frozenset({"botocore", "urllib3", "http", "socket"})
-#: Packages that patch without saying what they wrap, and always call it: monitoring,
-#: green threads, proxies.
-_HARMLESS = _GENUINE | {"sentry_sdk", "gevent", "eventlet", "socks"}
+#: Packages that patch without saying what they wrap, and answer nothing: monitoring,
+#: green threads, proxies, and a guard that lets nobody out, Mailtrap's share included.
+_HARMLESS = _GENUINE | {"sentry_sdk", "gevent", "eventlet", "socks", "pytest_socket"}
 #: Packages whose hooks of ``before-send`` need not be asked; moto says when it is on.
 _SILENT_HOOKS = _HARMLESS | {"moto"}
 #: More wrappers around one function than anybody has.

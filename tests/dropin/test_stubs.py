@@ -6,6 +6,7 @@ import functools
 import http.client
 import io
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -381,3 +382,34 @@ def test_the_log_names_a_patch_once(
 
     (record,) = caplog.records
     assert "Endpoint._do_get_response" in record.getMessage()
+
+
+def socket_of(package: str) -> type[Any]:
+    """Make what a package puts in the place of ``socket.socket``."""
+    return type("Socket", (socket.socket,), {"__module__": f"{package}.core"})
+
+
+@pytest.mark.parametrize(
+    ("package", "stubs"),
+    [
+        ("httpretty", True),
+        ("mocket", True),
+        ("gevent", False),
+        ("pytest_socket", False),
+    ],
+)
+def test_a_socket_that_answers_is_a_stub_and_one_that_guards_is_none(
+    package: str, stubs: bool, memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Any = dropin.client("sesv2", Mailer({memory: 100}), **KEYS)
+    monkeypatch.setattr(socket, "socket", socket_of(package))
+
+    # A request to SES ends here: a place that nobody looks at for stubs.
+    with mock.patch.object(URLLib3Session, "_path_url", side_effect=PermissionError):
+        if stubs:
+            with pytest.raises(Exception, match=r"unhandled|Permission"):
+                client.send_email(**V2)
+        else:
+            client.send_email(**V2)
+
+    assert len(memory.sent) == (0 if stubs else 1)
