@@ -7,6 +7,7 @@ what any of it means (``reader``).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailbalance.errors import MessageError
@@ -17,6 +18,9 @@ DEEPEST = 50
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
+_ONE_MEANING = frozenset(
+    {"content-type", "content-transfer-encoding", "content-disposition", "content-id"}
+)
 _TYPE = re.compile(r"[!#-'*+.0-9A-Z^_`a-z{|}~-]+/[!#-'*+.0-9A-Z^_`a-z{|}~-]+")
 
 
@@ -61,6 +65,7 @@ def read(data: bytes, *, default: str = "text/plain", depth: int = 0) -> Part:
         )
     lines, body = raw.split(data)
     fields, notes = _fields(lines)
+    notes += _repeated(fields)
     declared = next((v for k, v in fields if k == "content-type"), "")
     content_type, params, exact = parameters.read(declared)
     if not exact:
@@ -95,6 +100,29 @@ def _fields(lines: list[bytes]) -> tuple[tuple[tuple[str, str], ...], list[str]]
             notes.append("It has bytes in its header that are no text.")
         fields.append((found[1].decode("ascii").lower(), text))
     return tuple(fields), notes
+
+
+def _repeated(fields: tuple[tuple[str, str], ...]) -> list[str]:
+    """Say which field stands there twice with two meanings; readers take one each."""
+    said: dict[str, set[str]] = {}
+    for name, value in fields:
+        if name in _ONE_MEANING:
+            said.setdefault(name, set()).add(value)
+    return [
+        f"It has more than one {name.title()} in one part."
+        for name, values in said.items()
+        if len(values) > 1
+    ]
+
+
+def replaced(body: bytes, boundary: str, change: Callable[[bytes], bytes]) -> bytes:
+    """Give the body of a multipart with each part changed."""
+    written: list[bytes] = []
+    at = 0
+    for start, end in spans(body, boundary):
+        written += [body[at:start], change(body[start:end])]
+        at = end
+    return b"".join([*written, body[at:]])
 
 
 def spans(body: bytes, boundary: str) -> list[tuple[int, int]]:
