@@ -35,6 +35,9 @@ _ADDRESSES = frozenset(["from", "to", "cc", "bcc", "reply-to"])
 _FOLD = re.compile(r"(?:\r\n|\r|\n)(?=[ \t])")
 _NOT_PLAIN = re.compile(r"[^\t\r\n -~]|(?:\r\n?|\n)(?![ \t])")
 
+#: ftext of RFC 5322 section 3.6.8; whatever the stdlib has parsed is of this form.
+_NAME = re.compile(r"[!-9;-~]+")
+
 #: 998 and not the default 78: below it the stdlib folds inside URLs.
 _STDLIB = policy.SMTP.clone(
     max_line_length=header_rules.LONGEST_LINE, raise_on_defect=False
@@ -165,6 +168,11 @@ class _Written(policy.EmailPolicy):
 
     def fold_binary(self, name: str, value: Any) -> bytes:
         """Give a field with its line end."""
+        if not _NAME.fullmatch(name):
+            # It would end the header, be part of another field, or be lost as one.
+            raise MessageError(
+                "a header's name is none; use printable ASCII without colon or space"
+            )
         if not self.max_line_length:  # so it is asked not to touch what is signed
             return super().fold_binary(name, value)
         return f"{name}: {_written(name, value)}\r\n".encode("ascii")

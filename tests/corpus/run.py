@@ -30,7 +30,7 @@ SOMEBODY = "corpus@example.com"
 
 #: Padding, and more digits in a later line.
 _SEVERAL_RUNS = re.compile(
-    rb"^[A-Za-z0-9+/]*=[ \t]*\r?\n[A-Za-z0-9+/]{2,}=*\r?$", re.MULTILINE
+    rb"^[A-Za-z0-9+/]*==?[ \t]*\r?\n[A-Za-z0-9+/]{2,}=*\r?$", re.MULTILINE
 )
 
 

@@ -271,6 +271,38 @@ def test_an_author_before_a_space_and_a_colon_is_no_line_of_an_mbox() -> None:
     assert b"From : Pat <p@x.example>\r\n" in mime.render(message)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "To ",
+        "\tTo",
+        "X\r\nBcc: q@y.example\r\nY",
+        "X\nTo: q@y.example\nY",
+        "X\r\n\r\nx",
+        "To:q@y.example, x",
+        "Bcc:q@y.example, x",
+        "X A",
+        "X\x00",
+        "",
+        "Ü",
+    ],
+)
+@pytest.mark.parametrize("kind", [OldMessage, EmailMessage])
+@pytest.mark.parametrize("in_part", [False, True])
+def test_a_name_of_a_header_in_an_object_makes_no_other_header(
+    name: str, kind: type[OldMessage], in_part: bool
+) -> None:
+    mail = kind()
+    mail["From"], mail["To"] = "a@example.com", "b@example.com"
+    mail["Content-Type"] = "multipart/mixed"
+    part = MIMEText("x")
+    mail.attach(part)
+    (part if in_part else mail)[name] = "p@x.example"
+
+    with pytest.raises(MessageError, match="a header's name is none"):
+        Message.from_mime(mail)
+
+
 RESENT = (
     "Resent-Date: Fri, 23 Aug 2002 02:32:53 -0400\r\nResent-From: r@example.com\r\n"
 )
