@@ -17,6 +17,12 @@ from mailbalance.mime import parameters, raw, transfer
 DEEPEST = 50
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+#: Says who a message goes to or comes from, but for what stands around its name.
+_STRAY = re.compile(
+    rb"[\x00-\x20\x7f-\xff]*((?:resent-)?(?:from|to|cc|bcc))"
+    rb"(?:[\x00-\x20\x7f-\xff]*:|[ \t]*\r\n[ \t])",
+    re.IGNORECASE,
+)
 _FOLD = re.compile(rb"\r\n(?=[ \t])")
 _ONE_MEANING = frozenset(
     {"content-type", "content-transfer-encoding", "content-disposition", "content-id"}
@@ -35,6 +41,7 @@ class Part:
         params: Parameters of the content type.
         parts: What a multipart contains.
         notes: What is wrong with its form.
+        strays: Names of fields with people in them, from lines that are no field.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -43,6 +50,7 @@ class Part:
     params: dict[str, str]
     parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    strays: tuple[str, ...] = ()
 
     def get(self, name: str) -> str:
         """Give a field's first value, or ``""``."""
@@ -73,15 +81,16 @@ def read(data: bytes, *, default: str = "text/plain", depth: int = 0) -> Part:
     if not _TYPE.fullmatch(content_type):
         notes += ["It has a Content-Type that cannot be read."] if declared else []
         content_type = default
+    strays = _strays(lines) if len(fields) < len(lines) else ()
     if not content_type.startswith("multipart/"):
-        return Part(fields, body, content_type, params, (), tuple(notes))
+        return Part(fields, body, content_type, params, (), tuple(notes), strays)
     pieces = [body[a:b] for a, b in spans(body, params.get("boundary", ""))]
     if not pieces:
         notes.append("It has a multipart container without its boundaries.")
-        return Part(fields, body, "text/plain", {}, (), tuple(notes))
+        return Part(fields, body, "text/plain", {}, (), tuple(notes), strays)
     inner = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
     parts = tuple(read(piece, default=inner, depth=depth + 1) for piece in pieces)
-    return Part(fields, b"", content_type, params, parts, tuple(notes))
+    return Part(fields, b"", content_type, params, parts, tuple(notes), strays)
 
 
 def _fields(lines: list[bytes]) -> tuple[tuple[tuple[str, str], ...], list[str]]:
@@ -100,6 +109,11 @@ def _fields(lines: list[bytes]) -> tuple[tuple[tuple[str, str], ...], list[str]]
             notes.append("It has bytes in its header that are no text.")
         fields.append((found[1].decode("ascii").lower(), text))
     return tuple(fields), notes
+
+
+def _strays(lines: list[bytes]) -> tuple[str, ...]:
+    found = [_STRAY.match(line) for line in lines if not _FIELD.match(line)]
+    return tuple([each[1].decode("ascii").title() for each in found if each])
 
 
 def _repeated(fields: tuple[tuple[str, str], ...]) -> list[str]:

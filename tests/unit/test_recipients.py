@@ -262,6 +262,43 @@ def test_a_name_in_an_unknown_charset_takes_no_address_along(
     assert found.email == Address.parse(f"p@{domain}").email
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"To\xa0: p@x.example",
+        b"\xc2\xa0To: p@x.example",
+        b"To\r\n p@x.example",
+        b"BCC\x00: p@x.example",
+        b"\xef\xbb\xbfCc: p@x.example",
+        b"From\xa0: p@x.example",
+    ],
+)
+def test_a_line_that_names_people_and_is_no_field_is_refused(line: bytes) -> None:
+    source = HEAD + b"Cc: b@example.com\r\n" + line + b"\r\n\r\nx"
+
+    with pytest.raises(MessageError, match="stands in a line that is no header field"):
+        Message.from_mime(source)
+
+
+@pytest.mark.parametrize("name", [b"From", b"To", b"Cc", b"Bcc"])
+@pytest.mark.parametrize("before", [b" ", b"\t", b"\xef\xbb\xbf\xef\xbb\xbf"])
+def test_a_first_line_that_names_people_and_is_no_field_is_refused(
+    name: bytes, before: bytes
+) -> None:
+    source = before + name + b": p@x.example\r\n" + HEAD + b"To: b@example.com\r\n\r\n"
+
+    with pytest.raises(MessageError, match="stands in a line that is no header field"):
+        Message.from_mime(source)
+
+
+def test_other_lines_that_are_no_field_are_told() -> None:
+    source = HEAD + b"To: b@example.com\r\nFrom p@x.example Mon 10:00\r\njunk\r\n\r\nx"
+
+    assert Message.from_mime(source).unrepresented == (
+        "It has a line in its header that is no header field.",
+    )
+
+
 def test_an_author_before_a_space_and_a_colon_is_no_line_of_an_mbox() -> None:
     source = b"From : Pat <p@x.example>\r\nTo: b@example.com\r\n\r\nx"
 
