@@ -353,6 +353,15 @@ def test_a_part_that_says_one_thing_twice_is_no_loss() -> None:
     assert not alone(field * 2 + b"\r\nSGk=").unrepresented
 
 
+@pytest.mark.parametrize(
+    "kind", ["message/external-body; access-type=URL", "message/partial; id=x"]
+)
+def test_a_part_that_stands_for_another_is_told(kind: str) -> None:
+    found = read(TEXT, f"Content-Type: {kind}\r\n\r\nx".encode())
+
+    assert found.unrepresented == (f"It has a part of type {kind.split(';', maxsplit=1)[0]}.",)
+
+
 @pytest.mark.parametrize("shown", [b"filename=x.png", b"attachment, filename=x.png"])
 def test_a_disposition_that_is_none_is_told(shown: bytes) -> None:
     found = read(TEXT, PNG + b"Content-Disposition: " + shown + b"\r\n" + PIXEL)
