@@ -359,7 +359,7 @@ def test_a_part_that_says_one_thing_twice_is_no_loss() -> None:
 def test_a_part_that_stands_for_another_is_told(kind: str) -> None:
     found = read(TEXT, f"Content-Type: {kind}\r\n\r\nx".encode())
 
-    assert found.unrepresented == (f"It has a part of type {kind.split(';', maxsplit=1)[0]}.",)
+    assert found.unrepresented == (f"It has a part of type {kind.partition(';')[0]}.",)
 
 
 @pytest.mark.parametrize("shown", [b"filename=x.png", b"attachment, filename=x.png"])
