@@ -49,7 +49,7 @@ def fault(message: Message) -> str | None:
         return found
     if message.raw is None:  # what we write has neither
         return None
-    return message.once("_ses_form", _in_raw) or None
+    return message.once("_ses_form", _in_raw) or mime.fault_in_header(message)
 
 
 def _in_files(message: Message) -> str | None:

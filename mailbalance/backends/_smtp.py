@@ -113,7 +113,7 @@ class SmtpBackend(ABC):
             return "to, from_: a quoted part before the @ holds what commands cannot"
         if message.raw is not None and b"\0" in message.raw:
             return "raw: it has NUL bytes, which no SMTP server takes; encode that part"
-        return self.unable(message)
+        return mime.fault_in_header(message) or self.unable(message)
 
     def preview(self, message: Message, envelope: Envelope) -> str:
         """Show the dialogue it would hold, with no secret in it and nothing sent."""

@@ -8,13 +8,14 @@ from mailbalance.mime.dates import date_value
 from mailbalance.mime.folding import address, address_list, encode_header_value, prepend
 from mailbalance.mime.raw import message_id_of
 from mailbalance.mime.sizes import rough_size, upper_size
-from mailbalance.mime.writer import pieces, render
+from mailbalance.mime.writer import fault_in_header, pieces, render
 
 __all__ = [
     "address",
     "address_list",
     "date_value",
     "encode_header_value",
+    "fault_in_header",
     "message_id_of",
     "pieces",
     "prepend",

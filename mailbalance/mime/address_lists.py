@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from mailbalance.address import Address
 from mailbalance.errors import MessageError
-from mailbalance.rules import encoded_words
+from mailbalance.rules import charsets, encoded_words
 from mailbalance.rules.characters import fault_in_line
 
 #: Characters of a header that are looked at; 64 KiB hold over a thousand addresses.
@@ -47,6 +47,9 @@ _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 _CUT = "ends within a quote or comment, or has a character that no header may hold"
 _JOINED = "has more than one address, or text beside it; separate addresses by commas"
+
+#: Of which nobody knows what the author meant; an address is never guessed.
+NO_TEXT = "has bytes that are no text"
 
 #: Kind and text of a piece; ``name`` is a comment's text.
 _Token = tuple[str, str]
@@ -150,6 +153,20 @@ def read(value: str) -> Mailboxes:
     return result
 
 
+def read_bytes(data: bytes) -> Mailboxes:
+    """Read an address header that may not be UTF-8; never raises.
+
+    Then names are guessed, as far as no address depends on it.
+    """
+    text, exact = charsets.decode(data, "utf-8")
+    sure = read(text)
+    if exact or sure.faults:
+        return sure
+    guessed = read(charsets.decode(data, "windows-1252")[0])
+    emails, others = ([a.email for a in each.addresses] for each in (sure, guessed))
+    return sure if guessed.faults or emails != others else guessed
+
+
 def split(value: str) -> list[str]:
     """Cut a list of addresses at its commas and semicolons, but for those in names."""
     pieces, piece, depth = [], "", 0
@@ -227,7 +244,7 @@ def _take(entry: _Entry, result: Mailboxes) -> None:
         result.fault(_JOINED)
         return
     if _REPLACED in email:
-        result.fault("has bytes that are no text")
+        result.fault(NO_TEXT)
         return
     name, exact = encoded_words.decode(entry.name())
     result.add(email, name, exact=exact)

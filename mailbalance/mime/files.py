@@ -21,6 +21,9 @@ _ENDINGS = {
     "text/plain": "txt",
     "application/octet-stream": "bin",
 }
+
+#: Not files but where to find one, or a piece of one (RFC 2046 sections 5.2.2, 5.2.3).
+_STAND_INS = ("message/external-body", "message/partial")
 _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]+"
 )
@@ -64,6 +67,8 @@ class Files:
         content, sound = part.decoded()
         if not sound:
             self.notes.append("It has a file whose encoding is broken.")
+        if part.content_type in _STAND_INS:
+            self.notes.append(f"It has a part of type {part.content_type}.")
         content_type = self._content_type(part)
         default = f"part-{len(self._files) + 1}.{_ending(content_type)}"
         fields = {

@@ -82,6 +82,10 @@ class _Lists:
 
 def _people(part: Part, lists: Lists, found: Heading) -> None:
     prefix = _prefix(part, found)
+    found.faults += [
+        f"{name}: stands in a line that is no header field; write it as {name}: value"
+        for name in part.strays
+    ]
     for name in _RECIPIENTS:
         found.fields[name] = tuple(_addresses(lists, prefix + name, found))
     found.fields["reply_to"] = tuple(_addresses(lists, "reply-to", found))

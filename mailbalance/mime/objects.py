@@ -35,6 +35,9 @@ _ADDRESSES = frozenset(["from", "to", "cc", "bcc", "reply-to"])
 _FOLD = re.compile(r"(?:\r\n|\r|\n)(?=[ \t])")
 _NOT_PLAIN = re.compile(r"[^\t\r\n -~]|(?:\r\n?|\n)(?![ \t])")
 
+#: ftext of RFC 5322 section 3.6.8; whatever the stdlib has parsed is of this form.
+_NAME = re.compile(r"[!-9;-~]+")
+
 #: 998 and not the default 78: below it the stdlib folds inside URLs.
 _STDLIB = policy.SMTP.clone(
     max_line_length=header_rules.LONGEST_LINE, raise_on_defect=False
@@ -93,7 +96,9 @@ def _mailboxes(value: Any, given: Any) -> Mailboxes:
     if isinstance(given, Header):
         return _of_chunks(given)
     # As it was given: of bytes that are no ASCII, the stdlib makes question marks.
-    return address_lists.read(_text(given))
+    text = _FOLD.sub("", str(given))
+    data = None if text.isascii() else _kept(text)
+    return address_lists.read(text) if data is None else address_lists.read_bytes(data)
 
 
 def _of_parsed(value: Any) -> Mailboxes:
@@ -102,7 +107,9 @@ def _of_parsed(value: Any) -> Mailboxes:
         grouped=any(group.display_name is not None for group in value.groups)
     )
     for address in value.addresses:
-        if address.username and address.domain:
+        if not _is_text(address.addr_spec):
+            found.fault(address_lists.NO_TEXT)
+        elif address.username and address.domain:
             found.add(_text(address.addr_spec), _text(address.display_name))
         else:
             found.fault("is no address")
@@ -132,14 +139,25 @@ def _of_chunks(value: Header) -> Mailboxes:
 def _text(value: Any) -> str:
     """Give a value without its folds, and with bytes that were kept in it read."""
     text = _FOLD.sub("", str(value))
-    if text.isascii():
-        return text
-    try:
-        data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
+    data = None if text.isascii() else _kept(text)
+    if data is None:
         return text
     found, exact = charsets.decode(data, "utf-8")
     return found if exact else charsets.decode(data, "windows-1252")[0]
+
+
+def _kept(text: str) -> bytes | None:
+    """Give the bytes that the stdlib kept in a text, or ``None`` when none can be."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
+
+
+def _is_text(value: str) -> bool:
+    """Whether it has no bytes in it that would have to be guessed."""
+    data = None if value.isascii() else _kept(value)
+    return data is None or charsets.decode(data, "utf-8")[1]
 
 
 class _Written(policy.EmailPolicy):
@@ -150,6 +168,11 @@ class _Written(policy.EmailPolicy):
 
     def fold_binary(self, name: str, value: Any) -> bytes:
         """Give a field with its line end."""
+        if not _NAME.fullmatch(name):
+            # It would end the header, be part of another field, or be lost as one.
+            raise MessageError(
+                "a header's name is none; use printable ASCII without colon or space"
+            )
         if not self.max_line_length:  # so it is asked not to touch what is signed
             return super().fold_binary(name, value)
         return f"{name}: {_written(name, value)}\r\n".encode("ascii")

@@ -35,6 +35,7 @@ _LONGEST = 65_536
 
 _PARAMETER = re.compile(r';\s*([^\s=;"*]+)(\*\d*\*?)?\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 _ESCAPED = re.compile(r"\\(.)")
+_ESCAPED_MARK = re.compile(r'\\(["\\])')
 
 #: The number of a piece; four digits are more than any header has pieces.
 _SECTION = re.compile(r"\*[0-9]{1,4}\*?")
@@ -70,8 +71,9 @@ def read(value: str) -> tuple[str, dict[str, str], bool]:
     encoded words, which many writers put into quoted values against RFC 2047, are
     decoded. A form of RFC 2231 that is broken gives way to a plain one. Never raises.
     """
-    main = without_comments(value[:_LONGEST]).partition(";")[0].strip().lower()
-    plain, extended, exact = _found(value[:_LONGEST])
+    text = value[:_LONGEST].replace("\t", " ")  # which many writers fold by
+    main = without_comments(text).partition(";")[0].strip().lower()
+    plain, extended, exact = _found(text)
     for name, pieces in extended.items():
         joined = _joined(pieces)
         exact &= joined[1]
@@ -103,10 +105,12 @@ def _found(
 
 
 def _unquoted(text: str, name: str) -> str:
+    # Paths of Windows come unescaped, and nobody escapes what need not be.
+    escaped = _ESCAPED_MARK if name in _FILE_NAMES else _ESCAPED
     if len(text) >= 2 and text[0] == text[-1] == '"':
-        return _ESCAPED.sub(r"\1", text[1:-1])
+        return escaped.sub(r"\1", text[1:-1])
     if text.startswith('"'):  # which nothing closes
-        return _ESCAPED.sub(r"\1", text[1:])
+        return escaped.sub(r"\1", text[1:])
     if "(" in text and name not in _FILE_NAMES:
         return without_comments(text).strip()
     return text

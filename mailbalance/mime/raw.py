@@ -17,6 +17,7 @@ from mailbalance.rules.characters import fault_in_line
 #: ``from_mime`` has read into the options so that each backend can say them its own way.
 _DROPPED = re.compile(rb"bcc|resent-bcc|x-ses-.*|x-mt-.*", re.DOTALL)
 _HEADER_END = re.compile(rb"(?:\r\n?|\n)(?:\r\n?|\n)")
+_OLD_FROM = re.compile(rb"From[ \t]+:")
 _FIELD = re.compile(rb"[^\r\n]*(?:\r\n[ \t][^\r\n]*)*(?:\r\n|\Z)")
 
 
@@ -81,6 +82,7 @@ def name_of(field: bytes) -> bytes:
 def without_envelope_line(data: bytes) -> bytes:
     """Drop a byte order mark, and the line of mbox files before a message (RFC 4155)."""
     data = data.removeprefix(codecs.BOM_UTF8)
-    if data.startswith((b"From ", b">From ")):
+    # An old form has white space before the colon of a field (RFC 5322 section 4.5).
+    if data.startswith((b"From ", b">From ")) and not _OLD_FROM.match(data):
         return re.split(rb"\r\n?|\n", data, maxsplit=1)[-1]
     return data

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 else:
     objects = Later("mailbalance.mime.objects", globals())
 
+_TOKEN = re.compile(r"[!#-'*+.0-9A-Z^_`a-z{|}~-]*")
 _LINE_END = re.compile("\r\n?")
 
 #: Headers of a part that are read, or say nothing of what it shows.
@@ -154,7 +155,7 @@ class _Content:
 
     def _leaf(self, part: Part, place: _Place) -> None:
         shown, named, exact = parameters.read(part.get("content-disposition"))
-        if not exact:
+        if not exact or not _TOKEN.fullmatch(shown):
             self.notes.append(
                 "It has a Content-Disposition that cannot be read in full."
             )

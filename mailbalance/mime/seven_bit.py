@@ -8,6 +8,8 @@ server takes 8BITMIME (RFC 6152), and none a line of over 998 octets.
 
 from __future__ import annotations
 
+from functools import partial
+
 from mailbalance.mime import parameters, raw, structure, transfer
 
 _AS_IT_IS = frozenset(["", "7bit", "8bit", "binary"])
@@ -29,7 +31,8 @@ def seven_bit(data: bytes, *, depth: int = 0) -> bytes:
     if kind in ("multipart/signed", "multipart/encrypted") or encoding not in _AS_IT_IS:
         return data
     if kind.startswith("multipart/"):
-        inner = _pieces(body, params.get("boundary", ""), depth)
+        change = partial(seven_bit, depth=depth + 1)
+        inner = structure.replaced(body, params.get("boundary", ""), change)
         return b"".join([*fields, b"\r\n", inner])
     if kind in ("message/rfc822", "message/global"):
         return b"".join([*fields, b"\r\n", seven_bit(body, depth=depth + 1)])
@@ -48,15 +51,6 @@ def _encoded(body: bytes, *, is_text: bool) -> tuple[bytes, bytes]:
         if b"\n--" not in quoted and not quoted.startswith(b"--"):
             return b"quoted-printable", quoted
     return b"base64", transfer.base64(body)
-
-
-def _pieces(body: bytes, boundary: str, depth: int) -> bytes:
-    written: list[bytes] = []
-    at = 0
-    for start, end in structure.spans(body, boundary):
-        written += [body[at:start], seven_bit(body[start:end], depth=depth + 1)]
-        at = end
-    return b"".join([*written, body[at:]])
 
 
 def _value(named: list[tuple[bytes, bytes]], name: bytes) -> str:

@@ -6,6 +6,7 @@ What must not: the writing (``writer``).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mailbalance.mime import transfer
@@ -13,6 +14,8 @@ from mailbalance.mime import transfer
 if TYPE_CHECKING:
     from mailbalance.attachment import Attachment
     from mailbalance.message import Message
+
+_HEADER_END = re.compile(rb"\r\n\r\n|\n\r?\n|\r\r")
 
 #: Bytes for headers of fixed size: Date, Message-ID, MIME-Version, boundaries.
 _FIXED = 2048
@@ -26,14 +29,27 @@ def upper_size(message: Message) -> int:
     if message.raw is not None:
         # Of the header, what it lacks may be added.
         size = len(message.raw) + _line_ends(message.raw)
-        return size + _size_of_head(message) + _FIXED
+        return size + _size_of_head(message) + _FIXED + _growth(message)
     return _FIXED + _size_of_head(message) + _size_of_content(message)
+
+
+def _growth(message: Message) -> int:
+    """Give how much longer fields get that hold more than ASCII."""
+    source = message.raw or b""
+    if source.isascii():
+        return 0
+    end = _HEADER_END.search(source)
+    names = [a.filename for a in message.attachments if not a.filename.isascii()]
+    head = end.start() if end else len(source)
+    # A part may have its name twice, each time in three characters for an octet.
+    return _PER_CHARACTER * (head + 2 * len("".join(names).encode()))
 
 
 def rough_size(message: Message) -> int:
     """Give what ``upper_size`` is never above, without looking into texts and files."""
     if message.raw is not None:
-        return 3 * len(message.raw) + _rough_size_of_head(message) + _FIXED
+        most = (3 if message.raw.isascii() else 16) * len(message.raw)
+        return most + _rough_size_of_head(message) + _FIXED
     # Four octets and a line end in base64 for each character of a text, at worst.
     texts = 7 * (len(message.text or "") + len(message.html or ""))
     most = 2 * _FIXED + _rough_size_of_head(message) + texts

@@ -28,7 +28,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import MessageError
-from mailbalance.mime import folding, parameters, raw, transfer
+from mailbalance.mime import folding, header_bytes, parameters, raw, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,23 @@ def pieces(message: Message) -> tuple[bytes, ...]:
         MessageError: As ``render`` does.
     """
     return message.once("_rendered", _render)
+
+
+def fault_in_header(message: Message) -> str | None:
+    """Say why the header of a raw message cannot be sent, or ``None`` when it can."""
+    if message.raw is None or message.raw.isascii():
+        return None
+    return message.once("_header_fault", _header_fault) or None
+
+
+def _header_fault(message: Message) -> str:
+    fields, _ = raw.split(render(message))
+    if all(each.isascii() for each in fields):
+        return ""
+    return (
+        "raw: a field of its header has more than ASCII where encoded words cannot "
+        "stand, and no provider offers SMTPUTF8; write it in ASCII"
+    )
 
 
 def _render(message: Message) -> tuple[bytes, ...]:
@@ -157,7 +174,7 @@ _MAIN_FIELDS: dict[str, Callable[[Message], str]] = {
 
 def _completed(message: Message, source: bytes) -> bytes:
     known = {name: partial(write, message) for name, write in _MAIN_FIELDS.items()}
-    return raw.render(source, known)
+    return header_bytes.in_ascii(raw.render(source, known))
 
 
 def _content(message: Message) -> _Part:

@@ -28,6 +28,12 @@ WAYS = ("memory", *ENDPOINTS)
 SOMEBODY = "corpus@example.com"
 
 
+#: Padding, and more digits in a later line.
+_SEVERAL_RUNS = re.compile(
+    rb"^[A-Za-z0-9+/]*==?[ \t]*\r?\n[A-Za-z0-9+/]{2,}=*\r?$", re.MULTILINE
+)
+
+
 @dataclass
 class Report:
     """What became of the mails.
@@ -191,10 +197,11 @@ class _Run:
         told = " ".join(message.unrepresented)
         if told and (way == "memory" or "no header field" in told):
             return "told in unrepresented"
-        if name == "recipients" and "no address" in told:
+        unread = {"recipients": "no address", "files": "header that are no text"}
+        if name in unread and unread[name] in told:
             return "told in unrepresented"
-        if name in ("text", "html") and b"utf-16" in self.data.lower():
-            return "line ends of UTF-16 that is not encoded"
+        if name in ("text", "html") and (why := _why_other_text(self.data)):
+            return why
         if name == "files" and any(
             "=?" in file[0] for file in self.before[reader].files or ()
         ):
@@ -209,6 +216,13 @@ class _Run:
         if not self._same(name, mine, theirs):
             return "each reader reads the original in a way of its own"
         return ""
+
+
+def _why_other_text(data: bytes) -> str:
+    if b"utf-16" in data.lower():
+        return "line ends of UTF-16 that is not encoded"
+    several = _SEVERAL_RUNS.search(data) is not None
+    return "base64 in several runs, of which others read the first" if several else ""
 
 
 def _with_somebody(message: Message) -> Message:

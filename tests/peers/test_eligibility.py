@@ -96,6 +96,10 @@ ROWS = {
     ),
     "a NUL byte in a raw body": (HEAD + b"\r\na\0b", {"ses-smtp", "mailtrap-smtp"}),
     "a NUL byte in a file": (built(attachments=[file(content=b"\0")]), set()),
+    "a header in UTF-8": (
+        HEAD + "X-A: Größe\r\nCc: Jö <c@ä.example>\r\n\r\nx".encode(),
+        set(),
+    ),
     "hundreds of files": (built(attachments=[file()] * 499), BOTH_SES),
 }
 
@@ -127,6 +131,16 @@ def test_who_would_refuse_the_form_is_left_out(mailer, name):
             mailer.route(sent)
     else:
         assert {name for name, _ in mailer.route(sent).left_out} == left_out
+
+
+@pytest.mark.parametrize(
+    "field", ["References: <ü@x.example>", "List-Id: ü <l.x.example>"]
+)
+def test_a_header_that_needs_smtputf8_is_sent_by_nobody(mailer, field):
+    source = HEAD + field.encode() + b"\r\n\r\nx"
+
+    with pytest.raises(MessageError, match="SMTPUTF8"):
+        mailer.route(message(source))
 
 
 #: Left out for what Mailtrap's fields cannot say; what they say, it would take.

@@ -148,12 +148,16 @@ def test_what_leaves_has_no_hidden_recipient_for_any_reader(source: bytes) -> No
         assert not {"bcc", "resent-bcc"} & {name.lower().strip() for name in seen}
 
 
+NO_TEXT = "It has bytes in its header that are no text."
+
+
 @fewer
 @given(st.one_of(_mails, mutated()))
 def test_what_was_sent_once_reads_the_same_again(source: bytes) -> None:
     message = taken_apart(source)
 
-    if message is not None:
+    # A header that is not UTF-8 is read with gaps and sent in its likely charset.
+    if message is not None and NO_TEXT not in message.unrepresented:
         again = Message.from_mime(mime.render(message))
         for field in (
             "from_",

@@ -331,6 +331,44 @@ def test_what_a_part_says_besides_is_told(part: bytes, said: str) -> None:
     assert said in "".join(found.unrepresented)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Content-Type: text/html\r\nContent-Type: text/plain",
+        b"Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64",
+        b"Content-Disposition: inline\r\nContent-Disposition: attachment",
+    ],
+)
+def test_a_part_that_says_two_things_is_told(field: bytes) -> None:
+    name = field.partition(b":")[0].decode().title()
+
+    found = read(TEXT, field + b"\r\n\r\nx")
+
+    assert f"It has more than one {name} in one part." in found.unrepresented
+
+
+def test_a_part_that_says_one_thing_twice_is_no_loss() -> None:
+    field = b"Content-Transfer-Encoding: base64\r\n"
+
+    assert not alone(field * 2 + b"\r\nSGk=").unrepresented
+
+
+@pytest.mark.parametrize(
+    "kind", ["message/external-body; access-type=URL", "message/partial; id=x"]
+)
+def test_a_part_that_stands_for_another_is_told(kind: str) -> None:
+    found = read(TEXT, f"Content-Type: {kind}\r\n\r\nx".encode())
+
+    assert found.unrepresented == (f"It has a part of type {kind.partition(';')[0]}.",)
+
+
+@pytest.mark.parametrize("shown", [b"filename=x.png", b"attachment, filename=x.png"])
+def test_a_disposition_that_is_none_is_told(shown: bytes) -> None:
+    found = read(TEXT, PNG + b"Content-Disposition: " + shown + b"\r\n" + PIXEL)
+
+    assert "Content-Disposition" in found.unrepresented[0]
+
+
 def test_a_description_that_repeats_the_name_is_no_loss() -> None:
     named = PDF.replace(BASE64, b"Content-Description: a.pdf\r\n") + PIXEL
 

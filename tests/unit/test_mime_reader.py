@@ -208,6 +208,13 @@ FILENAMES = [
 ]
 
 
+FILENAMES += [
+    ('attachment; filename="a\r\n\tb.txt"', "a b.txt"),
+    (r'attachment; filename="C:\dir\b.txt"', "b.txt"),
+    (r'attachment; filename="C:\\dir\\b.txt"', "b.txt"),
+]
+
+
 @pytest.mark.parametrize(("header", "name"), FILENAMES)
 def test_file_names_of_many_writers_are_read(header: str, name: str) -> None:
     part = f"Content-Type: image/png\nContent-Disposition: {header}\n\nx"

@@ -1,9 +1,13 @@
 """Who a finished message goes to and comes from: read in full, or refused by name."""
 
+from __future__ import annotations
+
+from email import message_from_bytes, policy
 from email.header import Header
 from email.message import EmailMessage
 from email.message import Message as OldMessage
 from email.mime.text import MIMEText
+from email.policy import Policy
 from email.utils import formataddr
 
 import pytest
@@ -222,12 +226,118 @@ def test_a_header_that_reads_in_two_ways_is_refused() -> None:
         "good@x.example, p@[192.0.2.1]",
         "good@x.example, nobody",
         '"Pat <p@x.example>',
+        "<ana@x.example <ben@y.example>",
+        "ben <c@y.example",
+        "c@y.example>",
     ],
 )
 def test_an_object_with_an_unreadable_entry_is_refused_by_the_header(to: str) -> None:
     for mail in (current(to), old("To", to)):
         with pytest.raises(MessageError, match="To: "):
             Message.from_mime(mail)
+
+
+@pytest.mark.parametrize("made", [policy.default, policy.SMTP, policy.compat32])
+@pytest.mark.parametrize(
+    "to", [b"p@x.example\xff", b"p\xff@x.example", b"P <p@\xf6.example>, q@x.example"]
+)
+def test_no_address_is_guessed_from_bytes_in_an_object(
+    made: Policy[OldMessage], to: bytes
+) -> None:
+    mail = message_from_bytes(HEAD + b"To: " + to + b"\r\n\r\nx", policy=made)
+
+    with pytest.raises(MessageError, match="To: entry 1 has bytes that are no text"):
+        Message.from_mime(mail)
+
+
+@pytest.mark.parametrize("made", [policy.default, policy.SMTP, policy.compat32])
+@pytest.mark.parametrize("domain", ["x.example", "\xe4.example"])
+def test_a_name_in_an_unknown_charset_takes_no_address_along(
+    made: Policy[OldMessage], domain: str
+) -> None:
+    source = HEAD + b"To: Pat\xfc <p@" + domain.encode() + b">\r\n\r\nx"
+
+    (found,) = Message.from_mime(message_from_bytes(source, policy=made)).to
+
+    assert found.email == Address.parse(f"p@{domain}").email
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"To\xa0: p@x.example",
+        b"\xc2\xa0To: p@x.example",
+        b"To\r\n p@x.example",
+        b"BCC\x00: p@x.example",
+        b"\xef\xbb\xbfCc: p@x.example",
+        b"From\xa0: p@x.example",
+    ],
+)
+def test_a_line_that_names_people_and_is_no_field_is_refused(line: bytes) -> None:
+    source = HEAD + b"Cc: b@example.com\r\n" + line + b"\r\n\r\nx"
+
+    with pytest.raises(MessageError, match="stands in a line that is no header field"):
+        Message.from_mime(source)
+
+
+@pytest.mark.parametrize("name", [b"From", b"To", b"Cc", b"Bcc"])
+@pytest.mark.parametrize("before", [b" ", b"\t", b"\xef\xbb\xbf\xef\xbb\xbf"])
+def test_a_first_line_that_names_people_and_is_no_field_is_refused(
+    name: bytes, before: bytes
+) -> None:
+    source = before + name + b": p@x.example\r\n" + HEAD + b"To: b@example.com\r\n\r\n"
+
+    with pytest.raises(MessageError, match="stands in a line that is no header field"):
+        Message.from_mime(source)
+
+
+def test_other_lines_that_are_no_field_are_told() -> None:
+    source = HEAD + b"To: b@example.com\r\nFrom p@x.example Mon 10:00\r\njunk\r\n\r\nx"
+
+    assert Message.from_mime(source).unrepresented == (
+        "It has a line in its header that is no header field.",
+    )
+
+
+def test_an_author_before_a_space_and_a_colon_is_no_line_of_an_mbox() -> None:
+    source = b"From : Pat <p@x.example>\r\nTo: b@example.com\r\n\r\nx"
+
+    message = Message.from_mime(source)
+
+    assert message.from_ == Address.parse("Pat <p@x.example>")
+    assert b"From : Pat <p@x.example>\r\n" in mime.render(message)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "To ",
+        "\tTo",
+        "X\r\nBcc: q@y.example\r\nY",
+        "X\nTo: q@y.example\nY",
+        "X\r\n\r\nx",
+        "To:q@y.example, x",
+        "Bcc:q@y.example, x",
+        "X A",
+        "X\x00",
+        "",
+        "Ü",
+    ],
+)
+@pytest.mark.parametrize("kind", [OldMessage, EmailMessage])
+@pytest.mark.parametrize("in_part", [False, True])
+def test_a_name_of_a_header_in_an_object_makes_no_other_header(
+    name: str, kind: type[OldMessage], in_part: bool
+) -> None:
+    mail = kind()
+    mail["From"], mail["To"] = "a@example.com", "b@example.com"
+    mail["Content-Type"] = "multipart/mixed"
+    part = MIMEText("x")
+    mail.attach(part)
+    (part if in_part else mail)[name] = "p@x.example"
+
+    with pytest.raises(MessageError, match="a header's name is none"):
+        Message.from_mime(mail)
 
 
 RESENT = (
