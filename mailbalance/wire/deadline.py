@@ -22,6 +22,10 @@ OPENING = 10.0
 #: less, a slow reply would become an unknown outcome for no good reason.
 RESERVE = 10.0
 
+#: The part of the time before the commit point that an attempt may use at all. A server
+#: that is slow and never silent must not eat the whole send either.
+_SHARE = 0.75
+
 #: Least seconds of one wait on an open connection, however short the time-out is.
 PATIENCE = 1.0
 
@@ -42,7 +46,8 @@ class Deadline:
     Attributes:
         clock: The same.
         ends: When the attempt ends, by the clock.
-        reserve: Seconds that must be left at the commit point.
+        reserve: Seconds that must be left at the commit point: for the reply, and for
+            another attempt in place of one that does not come that far.
         opening_ends: When opening ends: half of the time before the commit point is left
             to another attempt.
         patience: Most seconds of one wait without progress on an open connection.
@@ -60,8 +65,9 @@ class Deadline:
         self.clock = clock or time.monotonic
         began = self.clock()
         self.ends = began + timeout
-        self.reserve = min(RESERVE, timeout / 3) if commits else 0.0
-        opening = min(OPENING, (timeout - self.reserve) / 2)
+        before = timeout - min(RESERVE, timeout / 3) if commits else timeout
+        self.reserve = timeout - before * _SHARE if commits else 0.0
+        opening = min(OPENING, before / 2)
         self.opening_ends = began + opening
         self.patience = max(PATIENCE, opening)
 
