@@ -142,6 +142,7 @@ class Exchange:
         "phase",
         "plain",
         "proxy",
+        "proxy_login",
         "received",
         "reused",
         "secured",
@@ -174,6 +175,7 @@ class Exchange:
         self.plain = False
         self.connections: int | None = None
         self.proxy = ""
+        self.proxy_login: tuple[str, ...] = ()
         self.tunnelled = False
         self.deadline = (
             timeout
@@ -333,4 +335,5 @@ def _must_stay_here(stream: Any) -> None:
 
 def _is_connect(info: Mapping[str, Any]) -> bool:
     method = getattr(info.get("request"), "method", b"")
-    return method in {b"CONNECT", "CONNECT"}
+    # Never compared as it comes: ``python -bb`` forbids that of bytes and text.
+    return (method.decode() if isinstance(method, bytes) else method) == "CONNECT"

@@ -21,6 +21,7 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
+from mailbalance.secret import scrub, shown
 from mailbalance.wire.http.reply import Reply
 from mailbalance.wire.tls import TOO_OLD, is_too_old
 
@@ -202,6 +203,12 @@ class reading:  # noqa: N801 - reads as the context manager it is
         return is_of_the_way(error)
 
 
+def cause_to_show(error: BaseException, exchange: Exchange) -> BaseException | None:
+    """Return what was raised on the way, unless a proxy's echo of its login is in it."""
+    said = " ".join(map(str, _chain(shown(error))))
+    return error if scrub(said, exchange.proxy_login) == said else None
+
+
 def _names(error: BaseException) -> list[str]:
     """Give the names of an exception's class and its bases, or what stands for them."""
     words = getattr(error, "words", None)
@@ -226,7 +233,8 @@ def _detail(error: BaseException, names: list[str], exchange: Exchange) -> str:
         where = exchange.host
         sentence = sentence.replace("the proxy", f"the proxy {exchange.proxy}".rstrip())
     what = (sentence or f"{names[0]} on the way to {{host}}").format(host=where)
-    quoted = "".join(c if c.isprintable() else " " for c in _root(error))[:_QUOTE]
+    said = scrub(_root(error), exchange.proxy_login)
+    quoted = "".join(c if c.isprintable() else " " for c in said)[:_QUOTE]
     hint = _hint(error, names, exchange)
     return f"{what}: {quoted}{hint}" if quoted else f"{what}{hint}"
 

@@ -7,7 +7,7 @@ talking to a proxy; httpcore does that.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mailbalance.secret import Secret, hidden
 
@@ -47,6 +47,15 @@ def is_socks(proxy: str) -> bool:
 def shown(proxy: str) -> str:
     """Return a proxy's host and port, without user and password, for errors."""
     return urlsplit(proxy).netloc.rpartition("@")[2]
+
+
+def login(proxy: str) -> tuple[str, ...]:
+    """Return what must never be shown of a proxy: what it wants to let us through."""
+    parts = urlsplit(proxy)
+    if not parts.password:
+        return ()
+    user, password = unquote(parts.username or ""), unquote(parts.password)
+    return (f"{user}:{password}", password, parts.password)
 
 
 def is_usable(proxy: str) -> bool:

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.later import Later
-from mailbalance.secret import bare, hidden, shown, without_foreign_frames
+from mailbalance.secret import bare, hidden, without_foreign_frames
 from mailbalance.wire.http import clients, faults, pooled
 from mailbalance.wire.http.direct import DirectRoads
 from mailbalance.wire.http.exchange import Exchange, HttpRequest, HttpResponse
 from mailbalance.wire.http.pools import CONNECTIONS, Pools
-from mailbalance.wire.http.proxies import is_socks, is_usable, proxy_for
+from mailbalance.wire.http.proxies import is_socks, is_usable, login, proxy_for
 from mailbalance.wire.http.proxies import shown as shown_proxy
 from mailbalance.wire.tls import client_context
 
@@ -185,7 +185,8 @@ class HttpWire:
                 if not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
-                    raise faults.translate(error, exchange) from shown(error)
+                    told = faults.translate(error, exchange)
+                    raise told from faults.cause_to_show(error, exchange)
                 exchange.restart()
 
     async def _atries(self, request: HttpRequest, exchange: Exchange) -> HttpResponse:
@@ -204,7 +205,8 @@ class HttpWire:
                 if not faults.is_of_the_way(error):
                     raise
                 if not faults.is_stale(error, exchange):
-                    raise faults.translate(error, exchange) from shown(error)
+                    told = faults.translate(error, exchange)
+                    raise told from faults.cause_to_show(error, exchange)
                 exchange.restart()
 
     async def _uncancelled(
@@ -271,7 +273,8 @@ class HttpWire:
         """Return the proxy that a request goes through, and note it for errors."""
         exchange.connections = self._connections
         proxy = self._proxy(request.url)
-        exchange.proxy = "" if proxy is None else shown_proxy(proxy)
+        if proxy is not None:
+            exchange.proxy, exchange.proxy_login = shown_proxy(proxy), login(proxy)
         return proxy
 
     def _proxy(self, url: str) -> str | None:
