@@ -7,7 +7,7 @@ plan and backends. What must not: any provider's knowledge, any decision, any I/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 from mailbalance.errors import DeliveryError
@@ -32,15 +32,18 @@ class Refusal:
     Attributes:
         code: The SMTP reply code, or 0 where the provider gives none.
         text: The rest of the reply, enhanced status code included.
+        passing: Whether it is known to be about something else than the recipient,
+            whatever its code says: how fast we send, or the sender.
     """
 
     code: int
     text: str
+    passing: bool = field(default=False, repr=False)
 
     @property
     def temporary(self) -> bool:
         """Whether the same recipient may be accepted later (RFC 5321 section 4.2.1)."""
-        return 400 <= self.code < 500
+        return self.passing or 400 <= self.code < 500
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}" if self.code else self.text

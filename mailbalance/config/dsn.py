@@ -105,6 +105,8 @@ def _problems(
         problems.append(f"{source}: there is something after the host; {_ENCODE}")
     if scheme not in ("memory", "console") and not url.hostname:
         problems.append(f"{source}: no host; write 'default' for the provider's own")
+    if re.search(r"[\s%]", url.hostname or ""):
+        problems.append(f"{source}: the host has a blank or a % in it; take it out")
     if scheme == "mailtrap+sandbox" and not options.get("sandbox_id"):
         problems.append(f"{source}: mailtrap+sandbox needs ?sandbox_id=")
     if any(

@@ -387,6 +387,9 @@ def _keys_of(found: Any) -> Keys | None:
     frozen = found and found.get_frozen_credentials()
     if not frozen:
         return None
+    # A helper's JSON may hold anything, which botocore passes on.
+    if not all(isinstance(each, str | None) for each in frozen):
+        raise TypeError("keys that are no text")
     return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
 

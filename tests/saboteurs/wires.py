@@ -314,8 +314,8 @@ SABOTEURS = (
         (
             Change(
                 "wire/smtp/faults.py",
-                "error.detail = server.credentials.scrub(error.detail)",
-                "pass",
+                "told = server.credentials.scrub(error.detail)",
+                "told = error.detail",
             ),
         ),
         ("tests/wire/test_smtp_faults.py::test_a_server_that_echoes_the_password_is"

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from tenacity import stop_after_attempt
 
-from mailbalance import Mailer, RetryPolicy
+from mailbalance import Mailer, Message, RetryPolicy
 from mailbalance.backends.mailtrap import MailtrapBackend
 from mailbalance.backends.mailtrap_smtp import MailtrapSmtpBackend
 from mailbalance.backends.ses import SesBackend
@@ -332,6 +332,11 @@ SMTP_REPLIES: list[dict[str, Any]] = [
     {"MAIL": FIN},
     {"dot": FIN},
     {"greeting": "554 no"},
+    *(
+        {step: f"{code} 5.0.0 {CANARY} is wrong"}
+        for step in ("greeting", "MAIL", "RCPT", "DATA", "dot")
+        for code in (299 if step in ("greeting", "DATA") else 399, 450, 550)
+    ),
 ]
 
 
@@ -348,3 +353,24 @@ def test_a_session_that_fails_is_told_without_it(
 
     assert seen(all_of(error)) == []
     assert seen(pickle.dumps(error).decode("latin-1")) == []
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_refusal_of_one_recipient_is_told_without_it(how: How, batch: bool) -> None:
+    said = ["250 2.1.5 ok", f"550 5.1.1 no {CANARY}"]
+    note = Message(from_="a@x.com", to=["b@x.com", "c@x.com"], text="hello")
+    with SmtpPeer(RCPT=said) as peer:
+        backend = MailtrapSmtpBackend(
+            token=CANARY, host="127.0.0.1", port=peer.port, tls="off"
+        )
+        with Mailer({backend: 1}) as mailer:
+            if batch:
+                (result,) = mailer.send_many([note])
+                found: Any = result.receipt
+            elif how == "sync":
+                found = mailer.send(note)
+            else:
+                found = asyncio.run(mailer.asend(note))
+
+    assert found.refused["c@x.com"].code == 550
+    assert seen(repr(found)) == []

@@ -90,6 +90,35 @@ def run(flags: list[str], environ: dict[str, str]) -> dict[str, object]:
 STRICT = ["-bb", "-W", "error"]
 
 
+THROUGH_A_PROXY = """
+import asyncio
+from mailbalance import Mailer, MemoryBackend, Message
+from mailbalance.backends.mailtrap import MailtrapBackend
+
+proxy = {"HTTPS_PROXY": "http://user:word@127.0.0.1:1"}
+note = Message(from_="a@x.com", to=["b@x.com"], subject="s", text="t")
+for how in "send", "asend":
+    backend = MailtrapBackend(token="t", base_url="https://localhost:1", environ=proxy)
+    mailer = Mailer({backend: 1, MemoryBackend("memory"): "backup"})
+    receipt = mailer.send(note) if how == "send" else asyncio.run(mailer.asend(note))
+    print(receipt.attempts[0].phase, receipt.backend)
+"""
+
+
+def test_strict_python_goes_through_a_proxy() -> None:
+    ran = subprocess.run(
+        [sys.executable, *STRICT, "-c", THROUGH_A_PROXY],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert (ran.stdout, ran.returncode) == ("proxy memory\n" * 2, 0)
+
+
 def test_strict_python_in_a_c_locale_sends_the_same() -> None:
     assert run(STRICT, ENVIRONS["C"]) == run(["-OO"], {})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import shutil
 import ssl
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mailbalance import Mailer, MailtrapSmtpBackend, Message, Receipt
 from mailbalance.errors import DeliveryError, UnavailableError
 from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.net.tls import client_context
@@ -28,6 +30,7 @@ from tests.wire.smtp_ways import MAIL, How, fail, send
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
 ELSEWHERE = trustme.CA()
+OPENSSL: Any = shutil.which("openssl")
 
 
 def leaf(*, bits: int = 2048, usage: Any = None, san: bool = True) -> trustme.LeafCert:
@@ -162,6 +165,37 @@ def test_an_old_tls_is_refused(how: How, ca: str, door: Any) -> None:
 
     assert error.outcome == "not_accepted"
     assert error.phase in ("tls", "starttls")
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="openssl prepares the folder")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_folder_of_certificates_is_taken_as_requests_takes_it(
+    how: How, tmp_path: Path, trusted: bool
+) -> None:
+    """``REQUESTS_CA_BUNDLE`` may name one that OpenSSL's ``rehash`` has prepared."""
+    kept = AUTHORITY if trusted else ELSEWHERE
+    kept.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    subprocess.run([OPENSSL, "rehash", str(tmp_path)], check=True)
+    with SmtpPeer(security="starttls") as peer:
+        backend = MailtrapSmtpBackend(
+            token=PASSWORD,
+            host="localhost",
+            port=peer.port,
+            environ={"REQUESTS_CA_BUNDLE": str(tmp_path)},
+        )
+        note = Message(from_="a@x.com", to=["b@x.com"], text="hi")
+        with Mailer({backend: 1}) as mailer:
+            if trusted:
+                assert sent(how, mailer, note).outcome == "accepted"
+            else:
+                with pytest.raises(UnavailableError, match="certificate"):
+                    sent(how, mailer, note)
+
+
+def sent(how: How, mailer: Mailer, note: Message) -> Receipt:
+    if how == "sync":
+        return mailer.send(note)
+    return asyncio.run(mailer.asend(note))
 
 
 def test_the_context_is_the_strict_one(ca: str) -> None:

@@ -84,6 +84,15 @@ def test_a_value_in_a_url_is_stripped_or_refused(dsn: str, space: str) -> None:
         assert repr(mailer.backends["x"]) == repr(other.backends["x"])
 
 
+@pytest.mark.parametrize("host", [" smtp.x.com", "smtp.x.com ", "%20smtp.x.com", "a b"])
+@pytest.mark.parametrize("scheme", ["mailtrap+smtp", "mailtrap+api", "ses+smtp"])
+def test_a_blank_in_the_host_of_a_url_is_refused(scheme: str, host: str) -> None:
+    dsn = f"{scheme}://user:s3cret@{host}:2525"
+    with pytest.raises(ConfigError, match="MAILBALANCE_X_URL: the host") as caught:
+        Mailer.from_env({"MAILBALANCE_SPLIT": "x=1", "MAILBALANCE_X_URL": dsn})
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", [SesBackend, SesSmtpBackend])
 @pytest.mark.parametrize("region", ["eu west-1", "eu-west-1\nx", "EU/WEST", "\u00e9u"])
 def test_a_region_that_is_none_is_refused_at_construction(

@@ -24,9 +24,9 @@ def begun(timeout, **options):
 
 @pytest.mark.parametrize(
     ("timeout", "opening", "before_commit"),
-    [(6, 2, 4), (9, 3, 6), (30, 10, 20), (300, 10, 290)],
+    [(6, 2, 3), (9, 3, 4.5), (30, 10, 15), (300, 10, 217.5)],
 )
-def test_opening_has_half_of_what_comes_before_the_commit_point(
+def test_opening_has_most_of_what_comes_before_the_commit_point(
     timeout, opening, before_commit
 ):
     deadline, _ = begun(timeout)
@@ -58,6 +58,16 @@ def test_a_silence_leaves_enough_for_another_attempt_whatever_went_before(
 
 
 @given(TIMEOUTS)
+def test_slowness_without_silence_leaves_enough_for_another_attempt(timeout):
+    deadline, clock = begun(timeout)
+
+    clock.now += deadline.before_commit()
+
+    assert deadline.before_commit() == pytest.approx(0, abs=1e-9)
+    assert deadline.left() > RetryPolicy(timeout=timeout).reserve
+
+
+@given(TIMEOUTS)
 def test_what_commits_nothing_keeps_nothing_back(timeout):
     deadline, _ = begun(timeout, commits=False)
 
@@ -83,4 +93,4 @@ def test_opening_again_has_half_of_what_is_left():
     clock.now += 3
     deadline.open_again()
 
-    assert deadline.opening() == pytest.approx(1.5)
+    assert deadline.opening() == pytest.approx(0.75)

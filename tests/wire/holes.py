@@ -28,6 +28,17 @@ SLOW_NAME = "slow.example"
 _KEYS = {"access_key": "A", "secret_key": "S"}
 
 
+class Pause(threading.Event):
+    """Waiting for it takes so many seconds, or ends with all servers."""
+
+    def __init__(self, over: threading.Event, seconds: float) -> None:
+        super().__init__()
+        self._over, self._seconds = over, seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._over.wait(self._seconds)
+
+
 class Holes:
     """All servers; a context manager.
 
@@ -50,6 +61,10 @@ class Holes:
         }
         reads_nothing = SmtpPeer(security="starttls", body=self._over)
         self.stalls["body"] = enter(reads_nothing).port
+        # Never silent for long, and never done.
+        slowly = (Pause(self._over, 0.6), "250 2.1.5 ok")
+        slow = SmtpPeer(security="starttls", RCPT=slowly)
+        self.stalls["slowness"] = enter(slow).port
         real = socket.getaddrinfo
 
         def slow(host: Any, *args: Any, **options: Any) -> Any:

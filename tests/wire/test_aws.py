@@ -17,6 +17,7 @@ import pytest
 from mailbalance import TransientError, UnavailableError
 from mailbalance.wire.aws import AwsChain
 from mailbalance.wire.sigv4 import Keys
+from tests.canary import told
 
 #: Every way in which the process's own environment could tell botocore something.
 POISON = {
@@ -315,6 +316,28 @@ def test_a_metadata_service_that_fails_is_trouble_that_may_pass():
 
     with pytest.raises(TransientError, match="botocore cannot say"):
         role.keys()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"AccessKeyId": 5, "SecretAccessKey": "helper-word"},
+        {"AccessKeyId": ["helper-word"], "SecretAccessKey": {"a": 1}},
+        {"AccessKeyId": "A", "SecretAccessKey": "S", "SessionToken": ["helper-word"]},
+    ],
+    ids=["number", "list", "token"],
+)
+def test_keys_of_a_helper_that_are_no_text_are_unavailable(tmp_path, keys):
+    (tmp_path / "said").write_text(json.dumps({"Version": 1, **keys}), "utf-8")
+    (tmp_path / ".aws").mkdir()
+    line = f"[default]\ncredential_process = cat {tmp_path / 'said'}\n"
+    (tmp_path / ".aws" / "config").write_text(line, "utf-8")
+    environ = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+
+    with pytest.raises(UnavailableError) as caught:
+        chain(environ).keys()
+
+    assert not any("helper-word" in text for text in told(caught.value))
 
 
 def test_a_profile_that_does_not_exist_is_named():

@@ -29,6 +29,11 @@ LONG_NOTE = Message(
     attachments=[Attachment(content=bytes(5_000_000), filename="zeros.bin")],
 )
 
+#: More recipients than a server gets through in time that is slow with each.
+WIDE_NOTE = Message(
+    from_="a@x.com", to=[f"b{n}@x.com" for n in range(45)], subject="hello", text="hi"
+)
+
 
 @dataclass
 class Run:
@@ -42,6 +47,8 @@ class Run:
 
     @property
     def message(self) -> Message:
+        if self.what.endswith("slowness"):
+            return WIDE_NOTE
         return LONG_NOTE if self.what.endswith("body") else NOTE
 
     def mailer(self) -> Mailer:

@@ -6,6 +6,8 @@ import contextlib
 import socket
 import ssl
 import threading
+import traceback
+from urllib.parse import quote
 
 import httpx
 import httpx2
@@ -13,13 +15,22 @@ import pytest
 import trustme
 from botocore.utils import get_environ_proxies
 
-from mailbalance import TransientError, UnavailableError, UnknownOutcomeError
+from mailbalance import (
+    DeliveryError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from mailbalance.wire.http import HttpRequest, HttpWire
 from mailbalance.wire.http.proxy_settings import proxy_for
 from mailbalance.wire.net.tls import client_context
+from tests.canary import forms
 
 from .peer import OK, Peer, serve
 from .test_http_outcomes import by_apost, by_post
+
+#: Fit for every place where a password may be.
+CANARY = "canary/5Wq+2="
 
 
 @pytest.fixture(params=[by_post, by_apost], ids=["post", "apost"])
@@ -266,6 +277,30 @@ def test_a_proxy_that_refuses_leaves_the_message_unsent(how, ours, status, error
     assert (caught.value.phase, caught.value.code) == ("proxy", str(status))
     assert f"the proxy 127.0.0.1:{proxy.port} on the way to" in caught.value.detail
     assert "hidden" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"HTTP/1.1 407 Who is {CANARY}\r\n\r\n",
+        f"HTTP/1.1 502 {quote(CANARY, safe='')}\r\n\r\n",
+        f"{CANARY} is wrong\r\n\r\n",
+    ],
+    ids=["refused", "as written", "no HTTP"],
+)
+def test_a_proxy_that_echoes_its_password_is_quoted_without_it(how, ours, said):
+    def echo(caller):
+        caller.take_head()
+        caller.say(said.encode())
+
+    with Peer((echo,)) as proxy:
+        environ = through(proxy, f"user:{quote(CANARY, safe='')}@")
+        with pytest.raises(DeliveryError) as caught:
+            how("https://localhost:1/", ca=ours[0], environ=environ)
+
+    assert caught.value.phase == "proxy"
+    shown = "".join(traceback.format_exception(caught.value))
+    assert not any(form in shown for form in forms(CANARY))
 
 
 def test_a_tunnel_that_breaks_in_the_handshake_leaves_the_message_unsent(how, ours):

@@ -9,12 +9,21 @@ shut down, and the connection ends with it.
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from typing import Any
 
 import pytest
 from tenacity import stop_after_attempt, wait_none
 
-from mailbalance import Mailer, Message, RetryPolicy, SesSmtpBackend
+from mailbalance import (
+    Mailer,
+    MailtrapSmtpBackend,
+    Message,
+    Refusal,
+    RetryPolicy,
+    SesSmtpBackend,
+)
 from mailbalance.errors import DeliveryError, ThrottledError, TransientError
 from mailbalance.wire.smtp import Mail
 from tests.wire.smtp_peer import AUTHORITY, FIN, SmtpPeer
@@ -139,6 +148,53 @@ def test_a_deferred_recipient_keeps_its_own_last_reply(
     (reply,) = receipt.refused.values()
     assert (reply.code, reply.temporary) == (code, code < 500)
     assert words in reply.text
+
+
+#: What is said of one recipient of two with a lasting code, and whether it is about that
+#: recipient.
+OF_ONE: dict[str, bool] = {
+    "550 5.7.0 Requested action not taken: too many emails per second": True,
+    "550 5.7.1 Sending from domain x.com is not allowed": True,
+    "552 too many recipients": True,
+    "550 5.5.3 no more": True,
+    "530 5.7.1 Authentication required": True,
+    "550 5.1.1 nobody": False,
+    "552 5.2.2 mailbox full": False,
+    "452 4.5.3 many": True,
+}
+
+
+@pytest.mark.parametrize("reply", OF_ONE)
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)], ids=["", "pipelining"])
+@pytest.mark.parametrize("how", HOWS)
+def test_what_is_not_about_a_recipient_does_not_refuse_it_for_good(
+    reply: str, extensions: tuple[str, ...], how: How
+) -> None:
+    message = Message(from_="a@x.com", to=["ana@x.com", "ben@x.com"], text="t")
+    policy = RetryPolicy(stop=stop_after_attempt(2), wait=wait_none())
+    passes = OF_ONE[reply]
+    replies = [OK, reply, reply]
+    with SmtpPeer(extensions=("AUTH PLAIN", *extensions), RCPT=replies) as peer:
+        backend = MailtrapSmtpBackend(
+            host="127.0.0.1", port=peer.port, tls="off", token="a-token-of-mailtrap"
+        )
+        with Mailer({backend: 100}, policy=policy) as mailer:
+            if how == "sync":
+                receipt = mailer.send(message)
+            else:
+                receipt = asyncio.run(mailer.asend(message))
+
+    assert receipt.accepted == ("ana@x.com",)
+    assert receipt.refused["ben@x.com"].temporary is passes
+    assert len(receipt.attempts) == (2 if passes else 1)
+
+
+def test_a_passing_refusal_stays_one_in_a_pickle_and_a_copy() -> None:
+    reply = Refusal(550, "too many emails per second", passing=True)
+
+    for again in (pickle.loads(pickle.dumps(reply)), copy.copy(reply)):  # noqa: S301
+        assert again == reply
+        assert again.temporary
 
 
 @pytest.mark.parametrize("how", HOWS)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,10 +20,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.wire.peer import Peer
-from tests.wire.smtp_peer import SmtpPeer
+from tests.wire.smtp_peer import CERTIFICATE, SmtpPeer
+from tests.wire.test_http_tls import tunnel
 
 #: Seconds that the child gives a send, and for which it is suspended.
-TIMEOUT, SUSPENDED = 3, 3.2
+TIMEOUT, SUSPENDED = 5, 5.2
+
+#: Seconds of waiting for the reply before that. Every wait before the commit point has
+#: rung by then, so that the alarm of the whole send is the next that an event loop hears.
+WAITED = 2.0
 
 CHILD = """
 import asyncio, signal, sys, time
@@ -32,7 +38,12 @@ from mailbalance.backends.mailtrap_smtp import MailtrapSmtpBackend
 
 how, wire, port, timeout, suspended, ca = sys.argv[1:]
 signal.signal(signal.SIGUSR1, lambda *_: time.sleep(float(suspended)))
-if wire == "api":
+if wire == "proxy":
+    backend = MailtrapBackend(
+        token="t", base_url="https://localhost:" + port.partition(",")[0], ca=ca,
+        environ={"HTTPS_PROXY": "http://127.0.0.1:" + port.partition(",")[2]},
+    )
+elif wire == "api":
     backend = MailtrapBackend(token="t", base_url=f"http://127.0.0.1:{port}")
 else:
     backend = MailtrapSmtpBackend(
@@ -51,13 +62,13 @@ except Exception as error:
 class Api:
     """An API that answers when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls=None) -> None:
         self.taken, self.go = threading.Event(), threading.Event()
-        self._peer = Peer((self._act,))
+        self._peer = Peer((self._act,), tls=tls)
 
     def __enter__(self):
         self._peer.__enter__()
-        self.port = self._peer.port
+        self.port = str(self._peer.port)
         return self
 
     def __exit__(self, *error):
@@ -69,6 +80,27 @@ class Api:
             self.taken.set()
             self.go.wait(20)
             caller.reply(200, b'{"success": true, "message_ids": ["1"]}')
+
+
+class Proxied(Api):
+    """The same behind a proxy."""
+
+    def __init__(self) -> None:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        CERTIFICATE.configure_cert(server)
+        super().__init__(server)
+        self._proxy = Peer((tunnel,))
+        self._proxy.heads = []
+
+    def __enter__(self):
+        super().__enter__()
+        self._proxy.__enter__()
+        self.port += f",{self._proxy.port}"
+        return self
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        self._proxy.__exit__(*error)
 
 
 class Submission(Api):
@@ -92,12 +124,14 @@ class Submission(Api):
 
 def told_by_child(how, wire, ca):
     """Send in a child that is held up; give what it says of the message."""
-    with Api() if wire == "api" else Submission(wire) as server:
-        words = [how, wire, str(server.port), str(TIMEOUT), str(SUSPENDED), ca]
+    kinds = {"api": Api, "proxy": Proxied}
+    with kinds[wire]() if wire in kinds else Submission(wire) as server:
+        words = [how, wire, server.port, str(TIMEOUT), str(SUSPENDED), ca]
         with subprocess.Popen(
             [sys.executable, "-c", CHILD, *words], stdout=subprocess.PIPE, text=True
         ) as child:
             assert server.taken.wait(20)
+            time.sleep(WAITED)
             os.kill(child.pid, signal.SIGUSR1)
             time.sleep(0.2)  # it is held up by now
             server.go.set()
@@ -105,7 +139,9 @@ def told_by_child(how, wire, ca):
 
 
 def test_a_reply_that_came_while_the_process_was_held_up_counts(ca):
-    cases = list(itertools.product(("send", "asend"), ("api", "off", "starttls")))
+    cases = list(
+        itertools.product(("send", "asend"), ("api", "proxy", "off", "starttls"))
+    )
     with ThreadPoolExecutor(len(cases)) as threads:
         told = threads.map(lambda case: told_by_child(*case, ca), cases)
 

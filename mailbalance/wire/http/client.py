@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mailbalance.errors import DeliveryError, UnavailableError
-from mailbalance.secret import hidden, shown
+from mailbalance.secret import hidden
 from mailbalance.wire.http import errors, user_clients
 from mailbalance.wire.http.errors import broken
 from mailbalance.wire.http.exchange import Dialogue, Exchange, astraight, straight
-from mailbalance.wire.http.proxy_settings import is_socks, is_usable, proxy_for
+from mailbalance.wire.http.proxy_settings import is_socks, is_usable, login, proxy_for
 from mailbalance.wire.http.request import host_of, outgoing, target
 from mailbalance.wire.net.connect import Origin, Proxy, aconnect, connect
 from mailbalance.wire.net.drive import adrive, drive
@@ -53,6 +53,7 @@ class Route(NamedTuple):
 
     origin: Origin
     proxy: Proxy | None
+    login: tuple[str, ...]
 
 
 class HttpWire:
@@ -131,7 +132,7 @@ class HttpWire:
             failure = errors.ours(error, exchange)
             if failure is None:
                 raise
-            raise failure from shown(error)
+            raise failure from errors.cause_to_show(error, exchange)
         else:
             return response
         finally:
@@ -173,7 +174,7 @@ class HttpWire:
             failure = errors.ours(error, exchange)
             if failure is None:
                 raise
-            raise failure from shown(error)
+            raise failure from errors.cause_to_show(error, exchange)
         else:
             return response
         finally:
@@ -240,26 +241,30 @@ class HttpWire:
             DeliveryError: When that failed; nothing was sent.
         """
         exchange.via = "" if route.proxy is None else route.proxy.where
+        exchange.proxy_login = route.login
         ends = exchange.opening_ends
         try:
             ticket.conn = stream = connect(
                 route.origin, self._ca, ends, proxy=route.proxy, enter=exchange.enter
             )
         except (OSError, ValueError) as error:
-            raise errors.translate(broken(error, "Connect"), exchange) from error
+            told = errors.translate(broken(error, "Connect"), exchange)
+            raise told from errors.cause_to_show(error, exchange)
         return stream
 
     async def _adial(
         self, ticket: Ticket, route: Route, exchange: Exchange
     ) -> asyncio_stream.AsyncioStream:
         exchange.via = "" if route.proxy is None else route.proxy.where
+        exchange.proxy_login = route.login
         ends = exchange.opening_ends
         try:
             ticket.conn = stream = await aconnect(
                 route.origin, self._ca, ends, proxy=route.proxy, enter=exchange.enter
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise errors.translate(broken(error, "Connect"), exchange) from error
+            told = errors.translate(broken(error, "Connect"), exchange)
+            raise told from errors.cause_to_show(error, exchange)
         return stream
 
     def _oddly(
@@ -309,7 +314,7 @@ class HttpWire:
         if origin.scheme == "https":
             with self._trusted():
                 client_context(self._ca)
-        route = self._routes[url] = Route(origin, proxy)
+        route = self._routes[url] = Route(origin, proxy, login(found or ""))
         return route
 
     def _usable(self, url: str) -> Proxy:

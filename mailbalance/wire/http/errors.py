@@ -19,7 +19,7 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from mailbalance.secret import bare, without_foreign_frames
+from mailbalance.secret import bare, scrub, shown, without_foreign_frames
 from mailbalance.wire.net.connect import PROXY_LOGIN, ProxyError
 from mailbalance.wire.net.pool import CrowdedError
 from mailbalance.wire.net.tls import TOO_OLD, is_too_old
@@ -203,6 +203,13 @@ def is_stale(error: BaseException, exchange: Exchange) -> bool:
     )
 
 
+def cause_to_show(error: BaseException, exchange: Exchange) -> BaseException | None:
+    """Return what was raised on the way, unless a proxy's echo of its login is in it."""
+    cause = shown(error)
+    said = " ".join(map(str, _chain(cause)))
+    return cause if scrub(said, exchange.proxy_login) == said else None
+
+
 def _names(error: BaseException) -> list[str]:
     """Return the names of an exception's class and its bases, or what stands for them."""
     words = getattr(error, "words", None)
@@ -225,7 +232,8 @@ def _detail(error: BaseException, names: list[str], exchange: Exchange) -> str:
     what = (sentence or f"{names[0]} on the way to {{host}}").format(
         host=_whom(exchange)
     )
-    quoted = "".join(c if c.isprintable() else " " for c in _root(error))[:_QUOTE]
+    said = scrub(_root(error), exchange.proxy_login)
+    quoted = "".join(c if c.isprintable() else " " for c in said)[:_QUOTE]
     hint = _hint(error, names, exchange)
     return f"{what}: {quoted}{hint}" if quoted else f"{what}{hint}"
 
@@ -288,7 +296,8 @@ def _refusal(
             )
         if isinstance(found, ProxyError):
             kind = _kind(found.code)
-            return kind(f"{_whom(exchange)} {found}", code=found.code, **facts)
+            said = scrub(str(found), exchange.proxy_login)
+            return kind(f"{_whom(exchange)} {said}", code=found.code, **facts)
     if "ProxyError" in names:  # a user's own client says it with the status first
         status = str(error).partition(" ")[0]
         status = status if status.isdecimal() else ""

@@ -104,6 +104,7 @@ class Exchange(Deadline):
         "keep",
         "phase",
         "plain",
+        "proxy_login",
         "received",
         "reused",
         "secured",
@@ -143,6 +144,7 @@ class Exchange(Deadline):
         self.committed = self.cut = self.blind = self.abandoned = self.plain = False
         self.secured = self.spoke = self.keep = self.stale = False
         self.via, self._start = "", b""
+        self.proxy_login: tuple[str, ...] = ()
 
     def restart(self) -> None:
         """Begin again on another connection, with the time that is left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mailbalance.secret import Secret, hidden
 
@@ -38,6 +38,15 @@ def proxy_for(url: str, environ: Mapping[str, str] | None) -> str | None:
 def is_socks(proxy: str) -> bool:
     """Report whether a proxy speaks SOCKS, of any version."""
     return proxy.partition(":")[0].lower().startswith("socks")
+
+
+def login(proxy: str) -> tuple[str, ...]:
+    """Return what must never be shown of a proxy: what it wants to let us through."""
+    parts = urlsplit(proxy)
+    if not parts.password:
+        return ()
+    user, password = unquote(parts.username or ""), unquote(parts.password)
+    return (f"{user}:{password}", password, parts.password)
 
 
 def is_usable(proxy: str) -> bool:

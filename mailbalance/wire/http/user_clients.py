@@ -244,7 +244,9 @@ def tracing(exchange: Exchange) -> Callable[[str, Mapping[str, Any]], None]:
         if not event.endswith(".started"):
             return
         # A proxy's CONNECT commits nothing.
-        if getattr(info.get("request"), "method", b"") in {b"CONNECT", "CONNECT"}:
+        method = getattr(info.get("request"), "method", b"")
+        # Never compared as it comes: ``python -bb`` forbids that of bytes and text.
+        if (method.decode() if isinstance(method, bytes) else method) == "CONNECT":
             exchange.phase = "proxy"
         elif step == "send_request_body.started":
             exchange.commit()

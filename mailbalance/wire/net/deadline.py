@@ -22,6 +22,10 @@ OPENING = 10.0
 #: less, a slow reply would become an unknown outcome for no good reason.
 RESERVE = 10.0
 
+#: The part of the time before the commit point that an attempt may use at all. A server
+#: that is slow and never silent must not eat the whole send either.
+_SHARE = 0.75
+
 #: Least seconds of one wait on an open connection, however short the time-out is.
 PATIENCE = 1.0
 
@@ -43,7 +47,8 @@ class Deadline:
         clock: The same.
         ends: When the attempt ends, by the clock.
         commit_by: Until when the commit point may be passed: a reserve for the reply
-            before that. Without a commit, it is the end.
+            before the end, and for another attempt in place of one that does not come
+            that far. Without a commit, it is the end.
         opening_ends: When opening ends: half of the time before the commit point is left
             to another attempt.
         patience: Most seconds of one wait without progress on an open connection.
@@ -61,9 +66,9 @@ class Deadline:
         self.clock = clock or time.monotonic
         began = self.clock()
         self.ends = began + timeout
-        reserve = min(RESERVE, timeout / 3) if commits else 0.0
-        self.commit_by = self.ends - reserve
-        opening = min(OPENING, (timeout - reserve) / 2)
+        before = timeout - min(RESERVE, timeout / 3) if commits else timeout
+        self.commit_by = began + (before * _SHARE if commits else timeout)
+        opening = min(OPENING, before / 2)
         self.opening_ends = began + opening
         self.patience = max(PATIENCE, opening)
 

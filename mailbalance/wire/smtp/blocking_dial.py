@@ -10,13 +10,14 @@ import smtplib
 import time
 from typing import TYPE_CHECKING, Any
 
+from mailbalance.errors import DeliveryError
 from mailbalance.secret import bare, frameless
 from mailbalance.wire.net.connect import reach
 from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.blocking import SocketLine
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.connection import Connection
-from mailbalance.wire.smtp.faults import FOREIGN, refusal, translate
+from mailbalance.wire.smtp.faults import FOREIGN, cause_to_show, refusal, translate
 from mailbalance.wire.smtp.opening import (
     EHLO_NAME,
     data_before_tls,
@@ -49,11 +50,11 @@ def dial(
     except (*FOREIGN, smtplib.SMTPException) as error:
         opening.abort()
         failure = translate(error, opening.phase, server, rules)
-        # smtplib's frames hold the password, and a reply to AUTH may quote it.
-        secret = opening.phase == "auth"
-        cause = None if secret else bare(error)
-    except BaseException:
+        cause = cause_to_show(error, opening.phase, server)
+    except BaseException as error:
         opening.abort()
+        if isinstance(error, DeliveryError):
+            bare(error)  # its frames hold the reply, which may be an echo of the login
         raise
     raise failure from cause
 

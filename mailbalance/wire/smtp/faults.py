@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailbalance.errors import DeliveryError, TransientError, UnavailableError
+from mailbalance.frozen import FrozenDict
+from mailbalance.secret import bare
 from mailbalance.wire.net.tls import TOO_OLD, is_too_old
 from mailbalance.wire.smtp.replies import MalformedReplyError, Reply
 from mailbalance.wire.smtp.server import IMPLICIT_PORTS
@@ -20,8 +24,9 @@ from mailbalance.wire.smtp.steps import BrokenError
 from mailbalance.wire.smtp.verdict import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from mailbalance.backend import Refusal
     from mailbalance.wire.smtp.server import Server
     from mailbalance.wire.smtp.verdict import Rule
 
@@ -54,10 +59,49 @@ def refusal(
 
 
 def _scrubbed(error: DeliveryError, server: Server) -> DeliveryError:
-    """Take the login out of an error: what is no reply may be an echo of it, too."""
-    if server.credentials:
-        error.detail = server.credentials.scrub(error.detail)
-        error.args = (error.detail,)
+    scrub_login(error, server)
+    return error
+
+
+def scrub_login(error: DeliveryError, server: Server) -> None:
+    """Take the login out of an error: any reply, or what is none, may be an echo of it."""
+    if not server.credentials:
+        return
+    told = server.credentials.scrub(error.detail)
+    if told != error.detail:
+        error.detail, error.args = told, (told,)
+        bare(error)  # its frames hold the reply itself
+    if error.refused:
+        error.refused = dict(without_login(error.refused, server))
+    if error.deferred:
+        error.deferred = without_login(error.deferred, server)
+
+
+def without_login(
+    replies: Mapping[str, Refusal], server: Server
+) -> FrozenDict[str, Refusal]:
+    """Return replies to recipients with no login in them."""
+    login = server.credentials
+    return FrozenDict(
+        {
+            address: replace(reply, text=login.scrub(reply.text)) if login else reply
+            for address, reply in replies.items()
+        }
+    )
+
+
+def cause_to_show(
+    error: BaseException, phase: str, server: Server
+) -> BaseException | None:
+    """Return the foreign error that ended an opening, if it can be shown.
+
+    The libraries' frames hold the password, and their errors the server's words, which
+    may be an echo of it at any step.
+    """
+    said = "".join(traceback.format_exception(bare(error)))
+    login = server.credentials
+    if phase == "auth" or (login is not None and login.scrub(said) != said):
+        return None
     return error
 
 

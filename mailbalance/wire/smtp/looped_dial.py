@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, cast
 
 import aiosmtplib
 
-from mailbalance.secret import bare, frameless
+from mailbalance.secret import frameless
 from mailbalance.wire.net.connect import areach
 from mailbalance.wire.net.tls import client_context
 from mailbalance.wire.smtp.commands import Features
 from mailbalance.wire.smtp.connection import Connection
-from mailbalance.wire.smtp.faults import FOREIGN, translate
+from mailbalance.wire.smtp.faults import FOREIGN, cause_to_show, translate
 from mailbalance.wire.smtp.looped import TransportLine
 from mailbalance.wire.smtp.opening import (
     EHLO_NAME,
@@ -51,9 +51,7 @@ async def dial(
     except (*FOREIGN, aiosmtplib.SMTPException) as error:
         opening.abort()
         failure = translate(error, opening.phase, server, rules)
-        # aiosmtplib's frames hold the password, and a reply to AUTH may quote it.
-        secret = opening.phase == "auth"
-        cause = None if secret else bare(error)
+        cause = cause_to_show(error, opening.phase, server)
     except BaseException:
         opening.abort()
         raise

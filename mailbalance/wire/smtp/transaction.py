@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from mailbalance.backend import Refusal
 from mailbalance.errors import DeliveryError, TransientError, UnknownOutcomeError
 from mailbalance.frozen import FrozenDict
 from mailbalance.secret import bare
@@ -36,7 +35,7 @@ from mailbalance.wire.smtp.steps import (
     Read,
     Write,
 )
-from mailbalance.wire.smtp.verdict import judge, judge_refused
+from mailbalance.wire.smtp.verdict import judge, judge_refused, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -231,7 +230,7 @@ class Transaction:
             reply,
             tuple(each for each in self._mail.recipients if each not in self._refused),
             FrozenDict(
-                {each: Refusal(r.code, r.text) for each, r in self._refused.items()}
+                {a: refusal_of(r, self._rules) for a, r in self._refused.items()}
             ),
         )
 

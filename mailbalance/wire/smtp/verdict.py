@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: The phases before the first word about a message.
 OPENING = frozenset({"connect", "tls", "greeting", "ehlo", "starttls", "auth"})
 
+#: Where a reply is to one recipient.
+RECIPIENT = frozenset({"rcpt"})
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -74,6 +77,8 @@ ANY_SERVER = (
     Rule("4", ThrottledError, r"throttl|rate limit|too much mail"),
     Rule("4", ThrottledError, r"too many (concurrent )?(connections|messages|emails)"),
     Rule("4", TransientError),
+    # RFC 5321 section 4.5.3.1.10: as 452, whatever its first digit.
+    Rule("5", TransientError, r"too many recipients|^5\.5\.3\b", phases=RECIPIENT),
     Rule("530", UnavailableError),
     Rule("534", UnavailableError),
     Rule("538", UnavailableError),
@@ -142,13 +147,24 @@ def judge_refused(
     error = (hopeful or list(errors.values()))[0]
     if last is not None:
         error = judge(last, "rcpt", rules)
-    replies = {each: Refusal(reply.code, reply.text) for each, reply in refused.items()}
-    error.refused = {each: replies[each] for each in lasting}
-    later = {
-        each: reply
-        for each, reply in replies.items()
-        if each not in lasting and reply.temporary
+    replies = {
+        each: Refusal(reply.code, reply.text, passing=each not in lasting)
+        for each, reply in refused.items()
     }
+    error.refused = {each: replies[each] for each in lasting}
+    later = {each: replies[each] for each in replies if each not in lasting}
     if later:
         error.deferred = later
     return error
+
+
+def refusal_of(reply: Reply, rules: tuple[Rule, ...] = ()) -> Refusal:
+    """Return the reply to a recipient as the caller gets it.
+
+    Args:
+        reply: One that refuses it.
+        rules: As for ``judge``.
+    """
+    error = judge(reply, "rcpt", rules)
+    passing = error.retry_here or error.try_next
+    return Refusal(reply.code, reply.text, passing=passing)

@@ -13,6 +13,8 @@ from mailbalance.errors import DeliveryError
 from mailbalance.fork_lock import IMPORTING, ForkLock
 from mailbalance.wire.net.deadline import Deadline
 from mailbalance.wire.smtp.connection import Reuse
+from mailbalance.wire.smtp.faults import scrub_login, without_login
+from mailbalance.wire.smtp.steps import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from mailbalance.wire.smtp.commands import Mail
     from mailbalance.wire.smtp.looped_pool import LoopedPools
     from mailbalance.wire.smtp.server import Server
-    from mailbalance.wire.smtp.steps import Accepted
     from mailbalance.wire.smtp.verdict import Rule
 
 
@@ -67,10 +68,11 @@ class SmtpWire:
         """
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         try:
-            return self._for_threads().carry(mail, deadline)
+            accepted = self._for_threads().carry(mail, deadline)
         except DeliveryError as error:
-            error.backend = self._backend
+            self._own(error)
             raise
+        return self._shown(accepted) if accepted.refused else accepted
 
     async def asend(self, mail: Mail, *, timeout: float | Deadline) -> Accepted:
         """Do as ``send`` does, without blocking the event loop.
@@ -80,10 +82,11 @@ class SmtpWire:
         """
         deadline = timeout if isinstance(timeout, Deadline) else Deadline(timeout)
         try:
-            return await (await self._for_loops().here()).carry(mail, deadline)
+            accepted = await (await self._for_loops().here()).carry(mail, deadline)
         except DeliveryError as error:
-            error.backend = self._backend
+            self._own(error)
             raise
+        return self._shown(accepted) if accepted.refused else accepted
 
     def send_all(
         self, mails: Sequence[Mail], *, timeout: float | Deadline
@@ -104,7 +107,7 @@ class SmtpWire:
         try:
             return self._named(self._for_threads().carry_all(mails, deadline))
         except DeliveryError as error:
-            error.backend = self._backend
+            self._own(error)
             raise
 
     async def asend_all(
@@ -116,14 +119,26 @@ class SmtpWire:
             pool = await self._for_loops().here()
             return self._named(await pool.carry_all(mails, deadline))
         except DeliveryError as error:
-            error.backend = self._backend
+            self._own(error)
             raise
 
     def _named(self, ends: list[End]) -> list[End]:
         for end in ends:
             if isinstance(end, DeliveryError):
-                end.backend = self._backend
-        return ends
+                self._own(end)
+        return [
+            self._shown(end) if isinstance(end, Accepted) and end.refused else end
+            for end in ends
+        ]
+
+    def _own(self, error: DeliveryError) -> None:
+        """Say whose error it is, and take the login out of what the server said."""
+        error.backend = self._backend
+        scrub_login(error, self.server)
+
+    def _shown(self, accepted: Accepted) -> Accepted:
+        refused = without_login(accepted.refused, self.server)
+        return Accepted(accepted.reply, accepted.recipients, refused)
 
     def probe(self, *, timeout: float | Deadline) -> None:
         """Make sure that the server answers; the next message finds a connection open.
@@ -142,7 +157,7 @@ class SmtpWire:
         try:
             self._for_threads().probe(timeout)
         except DeliveryError as error:
-            error.backend = self._backend
+            self._own(error)
             raise
 
     async def aprobe(self, *, timeout: float | Deadline) -> None:
@@ -152,7 +167,7 @@ class SmtpWire:
         try:
             await (await self._for_loops().here()).probe(timeout)
         except DeliveryError as error:
-            error.backend = self._backend
+            self._own(error)
             raise
 
     def occupancy(self) -> tuple[int, int]:
