@@ -214,6 +214,8 @@ def check_reading(data: bytes) -> None:
     assert not any(name.startswith(("x-ses-", "x-mt-")) for name in names)
     again = Message.from_mime(sent)
     assert mime.render(again) == sent
+    if "It has bytes in its header that are no text." in message.unrepresented:
+        return  # read with gaps, and sent in its likely charset
     for field in (
         "from_",
         "to",
