@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from mailbalance.backends.ses import SesBackend
     from mailbalance.backends.ses_smtp import SesSmtpBackend
     from mailbalance.batch import Batching, Load
-    from mailbalance.bulk import Result
     from mailbalance.default import asend, send
+    from mailbalance.delivery.key_store import KeyStore, MemoryKeys
+    from mailbalance.delivery.order import Result
+    from mailbalance.delivery.retry import RetryPolicy
+    from mailbalance.delivery.shutdown import Stopping, stop_on
     from mailbalance.errors import (
         ClosedError,
         ConfigError,
@@ -45,18 +48,16 @@ if TYPE_CHECKING:
     from mailbalance.events import (
         Accepted,
         Attempted,
+        AttemptStarted,
         Event,
         GaveUp,
         HealthChanged,
+        MessageStarted,
         Observer,
-        Trying,
     )
-    from mailbalance.keys import KeyStore, MemoryKeys
     from mailbalance.mailer import Mailer
     from mailbalance.message import Address, Attachment, Envelope, Message
-    from mailbalance.retry import RetryPolicy
     from mailbalance.routing import BackendStatus, RateStatus, Route, Share
-    from mailbalance.stopping import Stopping, stop_on
 
 __version__ = "0.1.0"
 
@@ -77,7 +78,7 @@ _HOMES = {
     "mailbalance.backends.ses": ("SesBackend",),
     "mailbalance.backends.ses_smtp": ("SesSmtpBackend",),
     "mailbalance.default": ("asend", "send"),
-    "mailbalance.retry": ("RetryPolicy",),
+    "mailbalance.delivery.retry": ("RetryPolicy",),
     "mailbalance.errors": (
         "ClosedError",
         "ConfigError",
@@ -93,7 +94,7 @@ _HOMES = {
         "UnsuitableError",
     ),
     "mailbalance.batch": ("Batching", "Load"),
-    "mailbalance.bulk": ("Result",),
+    "mailbalance.delivery.order": ("Result",),
     "mailbalance.events": (
         "Accepted",
         "Attempted",
@@ -101,13 +102,14 @@ _HOMES = {
         "GaveUp",
         "HealthChanged",
         "Observer",
-        "Trying",
+        "AttemptStarted",
+        "MessageStarted",
     ),
-    "mailbalance.keys": ("KeyStore", "MemoryKeys"),
+    "mailbalance.delivery.key_store": ("KeyStore", "MemoryKeys"),
     "mailbalance.mailer": ("Mailer",),
     "mailbalance.message": ("Address", "Attachment", "Envelope", "Message"),
     "mailbalance.routing": ("BackendStatus", "RateStatus", "Route", "Share"),
-    "mailbalance.stopping": ("Stopping", "stop_on"),
+    "mailbalance.delivery.shutdown": ("Stopping", "stop_on"),
 }
 #: Modules that people reach as attributes.
 _MODULES = frozenset({"dropin", "sandbox", "testing"})
@@ -118,6 +120,7 @@ __all__ = [
     "Address",
     "Attachment",
     "Attempt",
+    "AttemptStarted",
     "Attempted",
     "Backend",
     "BackendStatus",
@@ -142,6 +145,7 @@ __all__ = [
     "MemoryKeys",
     "Message",
     "MessageError",
+    "MessageStarted",
     "Observer",
     "Probing",
     "Rate",
@@ -158,7 +162,6 @@ __all__ = [
     "Stopping",
     "ThrottledError",
     "TransientError",
-    "Trying",
     "UnavailableError",
     "UnknownOutcomeError",
     "UnsuitableError",

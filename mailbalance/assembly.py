@@ -24,10 +24,10 @@ from mailbalance.config import (
     parse_weights,
     read_backend,
 )
+from mailbalance.delivery.retry import RetryPolicy
 from mailbalance.errors import ConfigError, MessageError
 from mailbalance.events import Observer
 from mailbalance.message import Address, Message
-from mailbalance.retry import RetryPolicy
 from mailbalance.routing import Entry
 from mailbalance.secret import Environ, hidden, hushed
 

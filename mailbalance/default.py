@@ -17,7 +17,7 @@ from mailbalance.secret import hidden, hushed
 
 if TYPE_CHECKING:
     from mailbalance.backend import Receipt
-    from mailbalance.intake import Sendable
+    from mailbalance.mailer import Sendable
 
 _default: Mailer | None = None
 _for_clients: Mailer | None = None

@@ -12,8 +12,6 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from mailbalance.swift import swift
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,10 +24,26 @@ logger = logging.getLogger("mailbalance")
 _handled: ContextVar[bool] = ContextVar("mailbalance_record_handled", default=False)
 
 
-@swift
-@dataclass(frozen=True, slots=True)
-class Trying:
-    """One try begins: from here on the backend may accept the message.
+@dataclass(slots=True)
+class MessageStarted:
+    """A delivery begins: its backends are chosen, and none of them was asked yet.
+
+    Attributes:
+        key: The message's key, or ``None``.
+        message_id: The message's Message-ID header.
+        mailbalance_id: Our own id of the message.
+        recipients: How many it is for.
+    """
+
+    key: str | None
+    message_id: str
+    mailbalance_id: str
+    recipients: int
+
+
+@dataclass(slots=True)
+class AttemptStarted:
+    """One attempt begins: from here on the backend may accept the message.
 
     A record of what may have been sent must be made now, before it is known.
 
@@ -37,17 +51,20 @@ class Trying:
         key: The message's key, or ``None``.
         message_id: The message's Message-ID header.
         backend: Name of the backend that gets it.
+        mailbalance_id: Our own id of the message.
+        recipients: How many the attempt is for.
     """
 
     key: str | None
     message_id: str
     backend: str
+    mailbalance_id: str
+    recipients: int
 
 
-@swift
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempted:
-    """One try ended.
+    """One attempt ended.
 
     Attributes:
         key: The message's key, or ``None``.
@@ -62,8 +79,7 @@ class Attempted:
     detached: bool = False
 
 
-@swift
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
     """A message was accepted, for all or some of its recipients."""
 
@@ -71,7 +87,7 @@ class Accepted:
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GaveUp:
     """A message was not accepted, or nobody can know.
 
@@ -83,7 +99,7 @@ class GaveUp:
     error: DeliveryError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HealthChanged:
     """A backend, an account or a sender became fit or unfit to carry mail.
 
@@ -106,7 +122,9 @@ class HealthChanged:
     rest: float = 0.0
 
 
-Event: TypeAlias = Trying | Attempted | Accepted | GaveUp | HealthChanged
+Event: TypeAlias = (
+    MessageStarted | AttemptStarted | Attempted | Accepted | GaveUp | HealthChanged
+)
 
 
 class Observer(Protocol):
@@ -119,13 +137,6 @@ class Observer(Protocol):
     def __call__(self, event: Event, /) -> None:
         """Take note of one event."""
         ...
-
-
-def in_vain(observers: Sequence[Observer], level: int) -> bool:
-    """Whether only the log would be told, and it does not write what is of this level."""
-    return (
-        len(observers) == 1 and observers[0] is log and not logger.isEnabledFor(level)
-    )
 
 
 def tell(observers: Sequence[Observer], event: Event) -> None:
@@ -161,11 +172,11 @@ def write(level: int, text: str, *args: object, failed: bool = False) -> None:
 def log(event: Event) -> None:
     """Write an event to the ``mailbalance`` logger: ids and counts, never addresses.
 
-    A try that failed or ended unknown, a message nobody accepted, and a backend that begins
-    to cool are warnings. A try is told when it ended. What a handler of such a record sends
-    itself is not written.
+    An attempt that failed or ended unknown, a message nobody accepted, and a backend that
+    begins to cool are warnings. An attempt is written down when it has ended. What a
+    handler of such a record sends itself is not written.
     """
-    if isinstance(event, Trying):
+    if isinstance(event, MessageStarted | AttemptStarted):
         return
     if isinstance(event, HealthChanged):
         _log_health(event)

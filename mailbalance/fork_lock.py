@@ -1,10 +1,9 @@
-"""Locks that a fork cannot leave locked for ever.
+"""What a fork needs: locks that it cannot leave locked for ever, and a fresh start.
 
-What lives here: ``ForkLock``, and ``IMPORTING`` for Python's own locks. A child of
-``fork`` has one thread, but a copy of every lock: one that another thread of the parent
-held at that moment is never released in the child. What must not: the state that such a
-lock guards. Who uses one sets that state in one assignment at the end, so that a child
-finds it either done or not begun.
+A child of ``fork`` has one thread, but a copy of every lock: one that another thread of the
+parent held at that moment is never released in the child. Who uses a ``ForkLock`` sets the
+state that it guards in one assignment at the end, so that a child finds it either done or
+not begun.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from __future__ import annotations
 import logging  # noqa: F401 - first, since a fork takes its lock too: after ours then
 import os
 import threading
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -22,11 +22,39 @@ if TYPE_CHECKING:
 #: for the import instead, so nothing that may take longer belongs under it.
 IMPORTING = threading.RLock()
 
+
+class StartsFresh(Protocol):
+    """What counts for one process only."""
+
+    def start_fresh(self) -> None:
+        """Forget what belongs to the parent; called in the child, which has one thread."""
+        ...
+
+
+_fresh: weakref.WeakSet[StartsFresh] = weakref.WeakSet()
+
+
+def starts_fresh(each: StartsFresh) -> None:
+    """Let something start fresh in every forked child, as long as it lives."""
+    _fresh.add(each)
+
+
+def in_child() -> None:
+    """Do in a forked child what must be done there; a simulated fork calls it too."""
+    for each in list(_fresh):
+        each.start_fresh()
+
+
+def _after_in_child() -> None:
+    IMPORTING.release()
+    in_child()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=IMPORTING.acquire,
         after_in_parent=IMPORTING.release,
-        after_in_child=IMPORTING.release,
+        after_in_child=_after_in_child,
     )
 
 

@@ -1,50 +1,54 @@
-"""The Mailer: one ``send()`` and ``asend()`` over every backend of a split.
-
-What lives here: taking a message in and joining router, plan and driver. What must not: a
-decision about backends or retries (``routing``, ``delivery``), waiting (``driver``), or
-anything a provider would recognise (``backends``).
-"""
+"""The Mailer: one ``send()`` and ``asend()`` over every backend of a split."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from mailbalance import events
-from mailbalance.envelope import Envelope
+from mailbalance.delivery.in_flight import InFlight, without_asyncio
+from mailbalance.errors import ConfigError, MessageError
 from mailbalance.fork_lock import IMPORTING
 from mailbalance.later import Later
+from mailbalance.message import Message
 from mailbalance.secret import hidden, hushed
-from mailbalance.stages import Stages
-from mailbalance.under_way import (  # now: exit functions run in reverse order
-    UnderWay,
-    without_asyncio,
-)
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
+    from email.message import Message as MimeMessage
     from typing import Self
 
-    from mailbalance import bulk, keyed
     from mailbalance.assembly import WeightLike
-    from mailbalance.backend import Receipt
-    from mailbalance.bulk import Result
-    from mailbalance.driver import Timing
-    from mailbalance.intake import Sendable
-    from mailbalance.keys import KeyStore
-    from mailbalance.message import Address, Fields
-    from mailbalance.retry import RetryPolicy
-    from mailbalance.routing import Route, Unit
+    from mailbalance.backend import Backend, Receipt
+    from mailbalance.delivery import idempotency, many, many_async
+    from mailbalance.delivery.key_store import KeyStore
+    from mailbalance.delivery.order import Result
+    from mailbalance.delivery.retry import RetryPolicy, Timing
+    from mailbalance.delivery.sender import Sender
+    from mailbalance.message import Address, Envelope, Fields
+    from mailbalance.routing import (
+        BackendStatus,
+        Dispatcher,
+        Route,
+        Share,
+        Unit,
+        status,
+    )
 else:
     asyncio = Later("asyncio", globals())
-    bulk = Later("mailbalance.bulk", globals())
-    keyed = Later("mailbalance.keyed", globals())
+    idempotency = Later("mailbalance.delivery.idempotency", globals())
+    many = Later("mailbalance.delivery.many", globals())
+    many_async = Later("mailbalance.delivery.many_async", globals())
+    status = Later("mailbalance.routing.status", globals())
+
+#: What ``send`` takes: ours, the standard library's, or raw bytes.
+Sendable: TypeAlias = "Message | MimeMessage | bytes"
 
 
-class Mailer(Stages):
+class Mailer:
     """Sends each message through one of several backends, split exactly by weight.
 
     Safe for many threads and tasks at once, and after a fork. Connections are opened when
@@ -89,20 +93,35 @@ class Mailer(Stages):
         keys: KeyStore | None = None,
     ) -> None:
         with IMPORTING:
-            from mailbalance import assembly, intake, job  # noqa: F401 - all of a send's
-            from mailbalance.driver import Timing
-            from mailbalance.keys import MemoryKeys
-            from mailbalance.retry import RetryPolicy
-            from mailbalance.routing import Router, Traffic
+            from mailbalance import assembly
+            from mailbalance.delivery.key_store import MemoryKeys
+            from mailbalance.delivery.retry import RetryPolicy, Timing
+            from mailbalance.routing import Dispatcher
         self.policy = policy or RetryPolicy()
         self.observers = (events.log, *assembly.checked_observers(observers))
         self._defaults = assembly.make_defaults(from_, reply_to)
-        self.router = Router(assembly.make_entries(split, environ), unit=unit)
-        told = partial(events.tell, self.observers)
-        self.traffic = Traffic(told, backends=self.backends)
-        self.timing = timing or Timing()
-        self.keys = MemoryKeys() if keys is None else keys
-        self.under_way = UnderWay(self.policy.timeout)
+        dispatcher = Dispatcher(
+            assembly.make_entries(split, environ),
+            unit=unit,
+            tell=partial(events.tell, self.observers),
+        )
+        memory = MemoryKeys() if keys is None else keys
+        self.in_flight = InFlight(self._live, self.policy.timeout)
+        self.assemble(dispatcher, timing or Timing(), memory)
+
+    def assemble(self, dispatcher: Dispatcher, timing: Timing, keys: KeyStore) -> None:
+        """Put the parts together that send; a test puts its own in their place."""
+        self.dispatcher = dispatcher
+        self.timing = timing
+        self.keys = keys
+        with IMPORTING:
+            from mailbalance.delivery.sender import Sender
+        self.sender: Sender = Sender(
+            dispatcher, self.policy, self.observers, timing, self.in_flight
+        )
+
+    def _live(self) -> set[Any]:
+        return self.dispatcher.state.live
 
     @classmethod
     @hushed
@@ -163,8 +182,8 @@ class Mailer(Stages):
         """
         taken = self.take(message, **fields)
         if taken.key is not None:
-            return keyed.send(self, taken, via, envelope)
-        return self.finish(self.begin(taken, via=via, envelope=envelope))
+            return idempotency.send(self.sender, self.keys, taken, via, envelope)
+        return self.sender.run(taken, envelope, via=via)
 
     async def asend(
         self,
@@ -188,8 +207,9 @@ class Mailer(Stages):
             raise without_asyncio("asend")
         taken = self.take(message, **fields)
         if taken.key is not None:
-            return await keyed.asend(self, taken, via, envelope)
-        return await self.afinish(self.begin(taken, via=via, envelope=envelope))
+            keys = self.keys
+            return await idempotency.asend(self.sender, keys, taken, via, envelope)
+        return await self.sender.arun(taken, envelope, via=via)
 
     def route(
         self,
@@ -201,10 +221,11 @@ class Mailer(Stages):
     ) -> Route:
         """Tell where a message would go now, and why; nothing is counted or sent."""
         taken = self.take(message, **fields)
-        envelope = Envelope.of(taken)
-        route = self.router.preview(taken, envelope, via=via)
+        envelope = taken.envelope()
+        route = self.dispatcher.peek(taken, envelope, via=via)
         now = self.timing.clock()
-        return replace(route, passed_over=self.traffic.kept_from(route, envelope, now))
+        kept = self.dispatcher.kept_from(route, envelope, now)
+        return replace(route, passed_over=kept)
 
     def preview(
         self, message: Sendable | None = None, /, **fields: Unpack[Fields]
@@ -246,7 +267,7 @@ class Mailer(Stages):
             ClosedError: When the mailer was closed. This, and what ``messages`` raises,
                 comes after the results of all that was begun.
         """
-        return bulk.send_many(
+        return many.send_many(
             self, messages, concurrency=concurrency, progress=progress
         )
 
@@ -263,9 +284,102 @@ class Mailer(Stages):
         the loop early by ``contextlib.aclosing``, or what was begun ends only when Python
         finds the iterator forgotten.
         """
-        return bulk.asend_many(
+        return many_async.asend_many(
             self, messages, concurrency=concurrency, progress=progress
         )
+
+    def take(
+        self, message: Sendable | None = None, /, **fields: Unpack[Fields]
+    ) -> Message:
+        """Make whatever ``send`` takes a ``Message``, with this mailer's defaults.
+
+        Raises:
+            MessageError: When it is wrong, or both a message and its fields are given.
+        """
+        if message is None:
+            given: dict[str, Any] = {**self._defaults, **fields}
+            return Message(**given)
+        if isinstance(message, Message):
+            if fields:
+                raise MessageError(
+                    f"{', '.join(fields)}: give a Message or its fields, not both"
+                )
+            return _complete(message, self._defaults)
+        return _complete(Message.from_mime(message, **fields), self._defaults)
+
+    @property
+    def backends(self) -> dict[str, Backend]:
+        """The backends by name, in the order of the split."""
+        return self.dispatcher.backends
+
+    def split(self) -> tuple[Share, ...]:
+        """Report weights, shares, and what this process assigned and carried."""
+        return self.dispatcher.shares()
+
+    def status(self) -> tuple[BackendStatus, ...]:
+        """Tell how each backend stands: its health, its room and its share; never blocks.
+
+        Sends nothing and asks nobody: it is what this process has seen.
+        """
+        now, wall = self.timing.clock(), self.timing.wall()
+        return tuple(
+            status.status(self.dispatcher, backend, share, now=now, wall=wall)
+            for backend, share in zip(self.backends.values(), self.split(), strict=True)
+        )
+
+    def drain(self, backend: str) -> None:
+        """Give a backend no more messages; those on their way end.
+
+        The split goes on as if it were there, and other backends carry its share, until
+        ``undrain``; nothing is paid back then. A message that only it can carry fails with
+        an ``UnavailableError`` meanwhile.
+
+        Raises:
+            ConfigError: For a name that is not in the split.
+        """
+        self._must_know(backend)
+        since = self.timing.clock()
+        self.dispatcher.drained = {backend: since, **self.dispatcher.drained}
+        events.logger.warning("backend %s is drained by hand", backend)
+
+    def undrain(self, backend: str) -> None:
+        """Let a drained backend carry its share again; its health decides when.
+
+        Raises:
+            ConfigError: For a name that is not in the split.
+        """
+        self._must_know(backend)
+        left = {n: t for n, t in self.dispatcher.drained.items() if n != backend}
+        self.dispatcher.drained = left
+        events.logger.warning("backend %s is no longer drained", backend)
+
+    def freeze(self, backend: str) -> None:
+        """Keep a backend's health as it is now, whatever happens.
+
+        One in use stays in use, though every message fails over from it; one that is
+        cooling stays out. ``drain`` and ``undrain`` work as ever, and so do its limits.
+
+        Raises:
+            ConfigError: For a name that is not in the split.
+        """
+        self._must_know(backend)
+        self.dispatcher.frozen |= {backend}
+        events.logger.warning("backend %s is frozen by hand", backend)
+
+    def unfreeze(self, backend: str) -> None:
+        """Let a backend's health change by itself again.
+
+        Raises:
+            ConfigError: For a name that is not in the split.
+        """
+        self._must_know(backend)
+        self.dispatcher.frozen -= {backend}
+        events.logger.warning("backend %s is no longer frozen", backend)
+
+    def _must_know(self, backend: str) -> None:
+        if backend not in self.backends:
+            names = ", ".join(self.backends)
+            raise ConfigError(f"no backend is called {backend!r}; they are {names}")
 
     def close(self) -> None:
         """Take no more messages, let those of other threads end, and close connections.
@@ -273,15 +387,13 @@ class Mailer(Stages):
         Blocks for at most about ``policy.timeout`` seconds: cutting a message off in the
         middle would leave its outcome unknown.
         """
-        self.under_way.close(self.policy.timeout)
+        self.in_flight.close(self.policy.timeout)
         for backend in self.backends.values():
             backend.close()
 
     async def aclose(self) -> None:
-        """Do as ``close`` does, for this event loop; detached attempts included."""
-        self.under_way.shut()
-        if ends := self.under_way.ends():
-            await asyncio.wait(ends, timeout=self.policy.timeout)
+        """Async version of ``close``, for this event loop; detached attempts included."""
+        await self.in_flight.aclose(self.policy.timeout)
         for backend in self.backends.values():
             await backend.aclose()
         await asyncio.to_thread(self.close)
@@ -297,3 +409,23 @@ class Mailer(Stages):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _complete(message: Message, defaults: Mapping[str, Any]) -> Message:
+    """Fill in what a message lacks; the same one for the same message every time."""
+    lacks = {n: value for n, value in defaults.items() if not getattr(message, n)}
+    if message.raw is not None:
+        # Raw bytes go as they are; only a header From that is missing is added.
+        lacks = {"from_": lacks["from_"]} if "from_" in lacks else {}
+    if not lacks:
+        return message
+    # Another mailer may have other defaults, so they are part of what is kept.
+    return message.once(f"_with {lacks}", lambda _: _completed(message, lacks))
+
+
+def _completed(message: Message, lacks: Mapping[str, Any]) -> Message:
+    """Give a copy that is the same message: with the same Message-ID and Date."""
+    copy = message.model_copy(update=lacks)
+    stamp = message.once("_stamp", lambda _: copy.stamp())
+    copy.once("_stamp", lambda _: stamp)
+    return copy

@@ -103,9 +103,11 @@ KINDS: dict[str, Callable[[int], str]] = {
     "words that do not end": lambda n: only("X-A: " + "=?utf-8?q?" * n * 4),
     "folded lines": lambda n: only("X-A: " + "\n a" * n * 8),
     "deep comments": lambda n: only(
-        ("Cc: " + "(" * 8000 + "\n") * (n // 250) + "X-A: 1"
+        ("Reply-To: " + "(" * 8000 + "\n") * (n // 250) + "X-A: 1"
     ),
-    "quotes": lambda n: only(("Cc: " + '"' * 8000 + "\n") * (n // 250) + "X-A: 1"),
+    "quotes": lambda n: only(
+        ("Reply-To: " + '"' * 8000 + "\n") * (n // 250) + "X-A: 1"
+    ),
     "comments in an encoding": lambda n: only(
         f"Content-Transfer-Encoding: {'(' * n * 20}"
     ),

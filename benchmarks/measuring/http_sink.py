@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import ssl
 from typing import Any
 
 ID = "0100018c00000000-00000000-0000-0000-0000-000000000000-000000"
+#: What stands in a prepared reply where each has an id of its own.
+_SPOT = ID.encode()
 SES: dict[str, Any] = {"MessageId": ID}
 MAILTRAP: dict[str, Any] = {"success": True, "message_ids": [ID]}
 END = b"\r\n\r\n"
@@ -39,6 +42,7 @@ class Sink(asyncio.Protocol):
     delay = 0.0
     kept: dict[int, bytes] = {}  # noqa: RUF012 - shared by all connections
     ses, mailtrap = reply(SES), reply(MAILTRAP)
+    given = itertools.count()  # no id is given twice
     transport: asyncio.Transport
 
     def connection_made(self, transport: Any) -> None:
@@ -79,11 +83,13 @@ class Sink(asyncio.Protocol):
             if count not in self.kept:
                 self.kept[count] = batch_reply(count)
             self._reply = self.kept[count]
+        own = b"%064d" % next(self.given)
+        said = self._reply.replace(_SPOT, own[-len(_SPOT) :])
         if self.delay:
             loop = asyncio.get_running_loop()
-            loop.call_later(self.delay, self.transport.write, self._reply)
+            loop.call_later(self.delay, self.transport.write, said)
         else:
-            self.transport.write(self._reply)
+            self.transport.write(said)
 
 
 async def serve(certificate: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 from typing import Any
 
 REPLIES = {
@@ -19,7 +20,7 @@ REPLIES = {
     b"QUIT": b"221 2.0.0 Bye\r\n",
     b"AUTH": b"235 2.7.0 Authentication successful\r\n",
 }
-ACCEPTED = b"250 Ok 0100018c00000000-00000000-0000-0000-0000-000000000000-000000\r\n"
+ACCEPTED = b"250 Ok 0100018c00000000-00000000-0000-0000-0000-%012d-000000\r\n"
 END = b"\r\n.\r\n"
 
 
@@ -27,6 +28,7 @@ class Sink(asyncio.Protocol):
     """One session."""
 
     pipelining = False
+    given = itertools.count()  # no id is given twice
     transport: asyncio.Transport
 
     def connection_made(self, transport: Any) -> None:
@@ -52,7 +54,7 @@ class Sink(asyncio.Protocol):
             return False
         del self._held[: end + len(END)]
         self._in_message = False
-        said.append(ACCEPTED)
+        said.append(ACCEPTED % next(self.given))
         return True
 
     def _command(self, said: list[bytes]) -> bool:

@@ -110,6 +110,8 @@ class MailtrapBackend:
         self._bases = _bases(stream, sandbox_id, base_url)
         self._sandbox = f"/{sandbox_id}" if sandbox_id else ""
         self.account = account or ("mailtrap-sandbox" if sandbox_id else "mailtrap")
+        #: Our own wire's attempts may be continued by another task; see ``adopt``.
+        self.adopts = async_http_client is None
         self._wire = HttpWire(
             backend=name,
             ca=ca,

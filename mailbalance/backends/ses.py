@@ -110,6 +110,8 @@ class SesBackend:
         self._ca = ca
         self._environ = None if environ is None else hidden(environ)
         self._clients = (http_client, async_http_client)
+        #: Our own wire's attempts may be continued by another task; see ``adopt``.
+        self.adopts = async_http_client is None
         self._aws = AwsChain(
             backend=name,
             region=region,

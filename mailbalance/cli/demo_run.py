@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mailbalance.errors import DeliveryError
 from mailbalance.mailer import Mailer
-from mailbalance.routing import Router
+from mailbalance.routing import Dispatcher
 
 if TYPE_CHECKING:
     from mailbalance.backend import Attempt, Receipt
@@ -76,7 +76,8 @@ def demo_mailer(box: Sandbox, seed: int) -> Iterator[Mailer]:
         def start() -> random.Random:
             return random.Random(seed)  # noqa: S311 - a split's start is no secret
 
-        mailer.router = Router(mailer.router.entries, random=start)
+        dispatcher = Dispatcher(mailer.dispatcher.entries, random=start)
+        mailer.assemble(dispatcher, mailer.timing, mailer.keys)
         yield mailer
 
 

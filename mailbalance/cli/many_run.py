@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from mailbalance.cli.journal import AGAIN, Entry
+from mailbalance.delivery.shutdown import GRACE, stop_on
 from mailbalance.errors import ClosedError, MessageError
-from mailbalance.events import Accepted, GaveUp, Trying
+from mailbalance.events import Accepted, AttemptStarted, GaveUp
 from mailbalance.mailer import Mailer
-from mailbalance.stopping import GRACE, stop_on
 
 if TYPE_CHECKING:
     from mailbalance.backend import Receipt
     from mailbalance.cli.journal import Journal
     from mailbalance.cli.output import Output
     from mailbalance.cli.rows import Row
+    from mailbalance.delivery.shutdown import Stopping
     from mailbalance.errors import MailError
     from mailbalance.events import Event
     from mailbalance.message import Message
-    from mailbalance.stopping import Stopping
 
 #: Seconds between two looks for a signal.
 _LOOK = 0.05
@@ -170,7 +170,7 @@ class Run:
 
     def _note(self, event: Event) -> None:
         """Write down what is known the moment it is, also for a run that is stopped."""
-        if isinstance(event, Trying):
+        if isinstance(event, AttemptStarted):
             line = self._lines.get(event.message_id)
             if line is not None:
                 self._begin(line)

@@ -40,11 +40,26 @@ def send_many(
         Exception: What botocore would have raised for the call as a whole, or has.
     """
     side = BulkSide(own, mailer.timing.sleep)
+    try:
+        return _send_all(mailer, parts, side, strict=strict)
+    finally:
+        side.over = True
+
+
+def _send_all(
+    mailer: Mailer, parts: Sequence[Part], side: BulkSide, *, strict: bool
+) -> Reply:
+    own = side.own
     lanes = [
         Lane(mailer, number, part, side, strict=strict)
         for number, part in enumerate(parts)
     ]
-    order = [b for lane in lanes if lane.ending is None for b in lane.job.route.order]
+    order = [
+        b
+        for lane in lanes
+        if lane.ending is None
+        for b in lane.delivery.permit.route.order
+    ]
     side.sleep = patience(mailer, own, order) or side.sleep
     while any(lane.ending is None for lane in lanes):
         _drive([lane for lane in lanes if lane.goes_elsewhere])

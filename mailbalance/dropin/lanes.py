@@ -23,13 +23,14 @@ from mailbalance.dropin.verdicts import (
 from mailbalance.dropin.words import WORDS
 from mailbalance.errors import DeliveryError, MessageError, RejectedError
 from mailbalance.message import Envelope
+from mailbalance.routing.admission import Owner
 
 if TYPE_CHECKING:
     from mailbalance.backend import Backend
+    from mailbalance.delivery.attempt import Delivery
     from mailbalance.dropin.calls import Part
     from mailbalance.dropin.metadata import Ending
     from mailbalance.dropin.replies import Reply
-    from mailbalance.job import Job
     from mailbalance.mailer import Mailer
 
 
@@ -60,7 +61,7 @@ class Lane:
         self._mailer = mailer
         self._part = part
         self._step: Try | None = None
-        self._job: Job | None = None
+        self._delivery: Delivery | None = None
         if strict and part.fault is not None:
             fault = part.fault
             self.ending = RejectedError(fault.message, code=fault.code)
@@ -69,21 +70,21 @@ class Lane:
         try:
             self.envelope = part.envelope or Envelope.of(part.message)
             stand_ins = stand_ins_for(mailer, part, side.own, self.envelope)
-            self._job = mailer.begin(
-                part.message, envelope=self.envelope, stand_ins=stand_ins
+            self._delivery = mailer.sender.routed(
+                part.message, self.envelope, stand_ins, owner=side
             )
         except MessageError as error:
             self.ending = RejectedError("; ".join(error.problems))
 
     @property
-    def job(self) -> Job:
+    def delivery(self) -> Delivery:
         """What the mailer began for it."""
-        return cast("Job", self._job)
+        return cast("Delivery", self._delivery)
 
     @property
     def backend(self) -> Backend:
         """Who is asked next."""
-        return self._step.backend if self._step else self.job.route.order[0]
+        return self._step.backend if self._step else self.delivery.permit.route.order[0]
 
     @property
     def goes_elsewhere(self) -> bool:
@@ -93,7 +94,7 @@ class Lane:
     def start(self) -> Try:
         """Give the next step; the entry's time runs from the first."""
         if self._step is None:
-            self._step = cast("Try", next(self.job.steps))
+            self._step = self.delivery.start()
         return self._step
 
     def drive(self) -> None:
@@ -103,26 +104,26 @@ class Lane:
             step = self.start()
             if step.delay:
                 self._mailer.timing.sleep(step.delay)
-            self.advance(self.job.send(step))
+            self.advance(self.delivery.send(step))
 
     def advance(self, answer: Ending) -> None:
         """Hand an answer to the plan."""
         try:
-            step = self.job.advance(answer)
+            step = self.delivery.advance(answer)
         except DeliveryError as error:
             self._step, self.ending = None, error
-            self.job.failed(error)
+            self.delivery.failed(error)
             return
         if isinstance(step, Receipt):
             if not isinstance(self.backend, CallersClient):
                 tell_left_out(self._part, step.backend)
             self._step, self.ending = None, step
-            self.job.accepted(step)
+            self.delivery.accepted(step)
         else:
             self._step = step
 
 
-class BulkSide:
+class BulkSide(Owner):
     """The caller's own client, asked once for all lanes that wait for it.
 
     Args:
@@ -131,11 +132,13 @@ class BulkSide:
 
     Attributes:
         own: The call.
+        over: Whether the entries have ended with it.
         reply: SES's last reply.
         failed: What came instead of a reply, the last time.
     """
 
     def __init__(self, own: OwnClient, sleep: Callable[[float], None]) -> None:
+        self.over = False
         self.own = own
         self.sleep = sleep
         self.reply: Reply | None = None

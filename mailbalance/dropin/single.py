@@ -41,11 +41,12 @@ def send_one(mailer: Mailer, part: Part, own: OwnClient) -> Reply:
     envelope = part.envelope or Envelope.of(part.message)
     stand_ins = stand_ins_for(mailer, part, own, envelope)
     try:
-        job = mailer.begin(part.message, envelope=envelope, stand_ins=stand_ins)
+        delivery = mailer.sender.routed(part.message, envelope, stand_ins)
     except MessageError as error:
         return of_faults(error, own.service, own.url, code=WORDS[own.service].refused)
     try:
-        receipt = mailer.finish(job, sleep=patience(mailer, own, job.route.order))
+        sleep = patience(mailer, own, delivery.permit.route.order)
+        receipt = mailer.sender.finish(delivery, sleep=sleep)
     except DeliveryError as error:
         return _failed(error, stand_ins, own)
     carrier = stand_ins.get(receipt.backend)
@@ -98,7 +99,7 @@ def stand_ins_for(
 ) -> dict[str, Backend]:
     """Put the caller's client in SES's place, and a refusal where only SES will do."""
     found: dict[str, Backend] = {}
-    for entry in mailer.router.entries:
+    for entry in mailer.dispatcher.entries:
         if is_replaced(entry.backend):
             found[entry.name] = CallersClient(entry.name, own, envelope)
         elif part.only_ses and not is_ses(entry.backend):

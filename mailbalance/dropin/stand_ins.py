@@ -44,7 +44,7 @@ def uses_ses(mailer: Mailer) -> bool:
     """Say whether SES has a share of a mailer's messages, or backs it up."""
     return any(
         is_ses(entry.backend) and (entry.backup or entry.weight > 0)
-        for entry in mailer.router.entries
+        for entry in mailer.dispatcher.entries
     )
 
 

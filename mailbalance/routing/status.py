@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mailbalance.backend import Backend, Unit
-    from mailbalance.routing.gate import Gate
-    from mailbalance.routing.health import Breaker
-    from mailbalance.routing.route import Share
-    from mailbalance.routing.traffic import Traffic
+    from mailbalance.routing.admission import Gate
+    from mailbalance.routing.circuit_breaker import Breaker
+    from mailbalance.routing.dispatcher import Dispatcher
+    from mailbalance.routing.eligibility import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class BackendStatus:
 
 
 def status(
-    traffic: Traffic,
+    dispatcher: Dispatcher,
     backend: Backend,
     share: Share,
     *,
@@ -100,35 +100,34 @@ def status(
     """Read how a backend stands.
 
     Args:
-        traffic: What is known.
+        dispatcher: What is known.
         backend: Which one.
         share: Its counts.
-        now: The time by the clock that the traffic was told.
+        now: The time by the clock that the dispatcher was told.
         wall: The same moment in seconds since 1970.
     """
 
     def date(moment: float) -> datetime:
         return datetime.fromtimestamp(wall + moment - now, UTC)
 
-    state = traffic.state()
+    state = dispatcher.state
     with state.lock:
-        state.take_back()
-        gate = state.gate(backend, now)
+        gate = dispatcher.gate(backend, now)
         worst = _worst(gate)
-        drained = traffic.drained.get(gate.name)
+        drained = dispatcher.drained.get(gate.name)
         cooling = worst.state == "cooling" and drained is None
         failures, calls = gate.breaker.failures
         return BackendStatus(
             backend=gate.name,
             state="drained" if drained is not None else worst.state,
-            frozen=gate.name in traffic.frozen,
+            frozen=gate.name in dispatcher.frozen,
             reason="by hand" if drained is not None else worst.reason,
             code=worst.code,
             since=date(worst.since if drained is None else drained),
             until=date(worst.until) if cooling else None,
             failures=failures,
             calls=calls,
-            in_flight=gate.in_flight + gate.gathering,
+            in_flight=gate.in_flight,
             concurrency=gate.concurrency,
             connections=_connections(backend),
             rates=tuple(_rates(gate, now)),

@@ -16,11 +16,11 @@ from mailbalance import default
 from mailbalance.backends.mailtrap import MailtrapBackend
 from mailbalance.backends.memory import MemoryBackend, Sent
 from mailbalance.backends.ses import SesBackend
-from mailbalance.driver import Timing
+from mailbalance.delivery.key_store import MemoryKeys
+from mailbalance.delivery.retry import Timing
 from mailbalance.errors import ConfigError, DeliveryError
-from mailbalance.keys import MemoryKeys
 from mailbalance.mailer import Mailer
-from mailbalance.routing import Entry, Router
+from mailbalance.routing import Dispatcher, Entry
 
 
 class Mailbox:
@@ -151,18 +151,15 @@ def _captured(mailer: Mailer) -> Iterator[Mailbox]:
     }
     entries = [
         Entry(outlets[entry.backend.name], entry.weight, backup=entry.backup)
-        for entry in mailer.router.entries
+        for entry in mailer.dispatcher.entries
     ]
-    before = mailer.router, mailer.timing, mailer.keys
-    mailer.router, mailer.timing, mailer.keys = (
-        Router(entries, unit=mailer.router.unit),
-        _no_waiting(),
-        MemoryKeys(),
-    )
+    before = mailer.dispatcher, mailer.timing, mailer.keys
+    caught = Dispatcher(entries, unit=mailer.dispatcher.unit)
+    mailer.assemble(caught, _no_waiting(), MemoryKeys())
     try:
         yield Mailbox(mailer, outlets)
     finally:
-        mailer.router, mailer.timing, mailer.keys = before
+        mailer.assemble(*before)
 
 
 def _no_waiting() -> Timing:

@@ -12,7 +12,7 @@ import pytest
 from mailbalance.backend import Receipt
 from mailbalance.errors import TransientError, UnknownOutcomeError
 from mailbalance.mailer import Mailer
-from mailbalance.routing import router
+from mailbalance.routing import dispatcher
 from tests.cli.conftest import Invoke, Run
 
 FEW = ("demo", "--messages", "60", "--seed", "7", "--json")
@@ -142,7 +142,7 @@ class Chance:
 def test_a_split_by_chance_is_noticed(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(router, "by_messages", Chance)
+    monkeypatch.setattr(dispatcher, "by_messages", Chance)
 
     code, _, fallen = demo(invoke)
 

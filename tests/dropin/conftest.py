@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from mailbalance import Mailer, RetryPolicy
-from mailbalance.driver import Timing
+from mailbalance.delivery.retry import Timing
 from mailbalance.sandbox import Sandbox
 
 #: A call of ``sesv2`` SendEmail, one of ``ses`` SendEmail, and one of each bulk call.

@@ -4,7 +4,7 @@ Examples::
 
     python -m tests.mutation                        every module of the plan
     python -m tests.mutation mailbalance.delivery   one
-    python -m tests.mutation --show mailbalance.routing.health   its survivors too
+    python -m tests.mutation --show mailbalance.routing.circuit_breaker   its survivors too
 
 A mutant is the module with one small mistake; it is killed when a test fails on it. The
 exit status is 0 when every module reaches the goal.

@@ -7,6 +7,7 @@ What must not live here: how a mutant is made or judged.
 _TABLES = "tests/unit/test_verdict_tables.py"
 _PLAN = ("tests/unit/test_plan.py", "tests/properties/test_plan.py")
 _TRAFFIC = "tests/unit/test_traffic.py"
+_STRAIGHT = "tests/properties/test_straight.py"
 
 PLAN: dict[str, tuple[str, ...]] = {
     "mailbalance.wire.smtp.verdict": (_TABLES, "tests/wire/test_smtp_transaction.py"),
@@ -25,22 +26,29 @@ PLAN: dict[str, tuple[str, ...]] = {
         "tests/unit/test_mailtrap.py",
         "tests/unit/test_mailtrap_batch.py",
     ),
-    "mailbalance.delivery": _PLAN,
-    "mailbalance.story": _PLAN,
-    "mailbalance.retry": ("tests/unit/test_retry.py", *_PLAN),
+    "mailbalance.delivery.plan": _PLAN,
+    "mailbalance.delivery.retry": ("tests/unit/test_retry.py", *_PLAN),
     "mailbalance.routing.split": (
         "tests/unit/test_router.py",
         "tests/properties/test_split.py",
     ),
-    "mailbalance.routing.router": ("tests/unit/test_router.py", _TRAFFIC),
-    "mailbalance.routing.choice": ("tests/unit/test_choice.py", _TRAFFIC),
-    "mailbalance.routing.health": ("tests/unit/test_health.py", _TRAFFIC),
-    "mailbalance.routing.limits": (
+    "mailbalance.routing.dispatcher": (
+        "tests/unit/test_router.py",
+        "tests/unit/test_passes.py",
+        _STRAIGHT,
+        _TRAFFIC,
+    ),
+    "mailbalance.routing.eligibility": ("tests/unit/test_router.py",),
+    "mailbalance.routing.admission": (
+        "tests/unit/test_gate.py",
+        "tests/unit/test_choice.py",
+        "tests/unit/test_passes.py",
+        _TRAFFIC,
+    ),
+    "mailbalance.routing.circuit_breaker": ("tests/unit/test_health.py", _TRAFFIC),
+    "mailbalance.routing.rate_limits": (
         "tests/unit/test_limits.py",
         "tests/unit/test_gate.py",
         _TRAFFIC,
     ),
-    "mailbalance.routing.gate": ("tests/unit/test_gate.py", _TRAFFIC),
-    "mailbalance.routing.state": ("tests/unit/test_state.py", _TRAFFIC),
-    "mailbalance.routing.traffic": ("tests/unit/test_passes.py", _TRAFFIC),
 }

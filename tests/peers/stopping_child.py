@@ -16,7 +16,8 @@ import threading
 import time
 
 import mailbalance
-from mailbalance import Mailer, events, under_way
+from mailbalance import Mailer, events
+from mailbalance.delivery import in_flight
 
 _line = itertools.count()
 
@@ -130,7 +131,7 @@ class Programme:
     def leaving(self):
         """Daemon threads send, and the main thread ends, as if by itself."""
         if not self.options.get("handler", True):
-            atexit.unregister(under_way._wait_at_exit)
+            atexit.unregister(in_flight._wait_at_exit)
         self.threads(daemon=True)
         self.began.wait(30)
         time.sleep(self.options["after"])

@@ -12,7 +12,7 @@ import time
 from contextlib import closing, contextmanager
 
 from mailbalance import Mailer, MemoryBackend, RetryPolicy
-from mailbalance.keys import Claim
+from mailbalance.delivery.key_store import Claim
 
 WINDOW = 86_400.0
 NOTE = {"from_": "a@x.com", "to": "b@x.com", "text": "Hello", "key": "shared"}

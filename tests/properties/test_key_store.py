@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from mailbalance import MemoryKeys, Receipt, UnknownOutcomeError
-from mailbalance.keys import Claim
+from mailbalance.delivery.key_store import Claim
 from tests.properties.key_histories import figures, memory, restless
 
 SEED = int(os.environ.get("MB_SEED", "1"))

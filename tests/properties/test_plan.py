@@ -3,12 +3,14 @@
 import copy
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailbalance.backend import Limits, Receipt, Refusal, Try
-from mailbalance.delivery import plan
+from mailbalance.delivery.plan import plan
+from mailbalance.delivery.retry import RetryPolicy
 from mailbalance.errors import (
     DeliveryError,
     RejectedError,
@@ -17,8 +19,8 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from mailbalance.retry import RetryPolicy
-from mailbalance.routing import Route
+from mailbalance.routing import Dispatcher, Entry, Route
+from mailbalance.routing.admission import Permit
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,15 @@ def drive(route_doors, script, *, unknown="raise", took=0.5):
     now = [1000.0]
     policy = RetryPolicy(unknown=unknown)
     route = Route(tuple(route_doors), route_doors[0].name)
-    steps = plan(route, EVERYONE, policy, clock=lambda: now[0])
+    entries = [Entry(door, Fraction(1)) for door in route_doors]
+    steps = plan(
+        Permit(),
+        route,
+        EVERYONE,
+        policy,
+        clock=lambda: now[0],
+        dispatcher=Dispatcher(entries),
+    )
     tries, given_answers = [], []
     step = next(steps)
     for number in range(50):

@@ -27,7 +27,7 @@ SABOTEURS = (
         "Who has the message already is in no later attempt.",
         (
             Change(
-                "story.py",
+                "delivery/plan.py",
                 "self.waiting = tuple(a for a in self.waiting if a in later)",
                 "self.waiting = self.waiting if later else ()",
             ),
@@ -51,7 +51,7 @@ SABOTEURS = (
         "A receipt says when a second copy may exist.",
         (
             Change(
-                "story.py",
+                "delivery/plan.py",
                 "possible_duplicate=self.unknown is not None",
                 "possible_duplicate=False",
             ),
@@ -63,13 +63,13 @@ SABOTEURS = (
         "A provider that asks to wait is left alone for as long.",
         (
             Change(
-                "retry.py",
+                "delivery/retry.py",
                 "return chosen if asked is None else "
                 "max(chosen, min(asked, RETRY_AFTER_CAP))",
                 "return chosen",
             ),
             Change(
-                "routing/limits.py",
+                "routing/rate_limits.py",
                 "now + min(asked, LONGEST_ASKED)",
                 "now + min(asked, limit)",
             ),
@@ -82,7 +82,7 @@ SABOTEURS = (
         "No try begins when a lost reply is likelier than a clear one.",
         (
             Change(
-                "retry.py", "return min(10.0, self.timeout / 3)", "return 0.0"
+                "delivery/retry.py", "return min(10.0, self.timeout / 3)", "return 0.0"
             ),
         ),
         (PLAN,),
@@ -92,10 +92,9 @@ SABOTEURS = (
         "An attempt that outlives its caller is told to the observers.",
         (
             Change(
-                "job.py",
-                "            if answer is None:\n                self.steps.close()",
-                "            if answer is not None or answer is None:\n"
-                "                self.steps.close()",
+                "delivery/adopt.py",
+                "                delivery().leave(answer)\n            elif",
+                "                pass\n            elif",
             ),
         ),
         (f"{MAILER}::test_a_send_cancelled_after_the_commit_point_is_finished_and_told",
@@ -106,9 +105,9 @@ SABOTEURS = (
         "Closing lets the messages end that are under way.",
         (
             Change(
-                "under_way.py",
-                "self._ended.wait_for(lambda: not self._others(), timeout)",
-                "self._ended.wait_for(lambda: True, timeout)",
+                "delivery/in_flight.py",
+                "while self._others() and time",
+                "while False and time",
             ),
         ),
         (f"{MAILER}::test_closing_waits_for_the_sends_of_other_threads",),
@@ -118,9 +117,11 @@ SABOTEURS = (
         "Closing in an event loop waits for the attempts whose callers have gone.",
         (
             Change(
-                "under_way.py",
-                "for end in (*ends, *self.detached)",
-                "for end in ends",
+                "delivery/in_flight.py",
+                "        if any(permit.loop is loop for permit in self.permits()):\n"
+                "            return True\n        return any(\n",
+                "        return any(permit.loop is loop and not permit.adopted\n"
+                "                   for permit in self.permits())\n        any(\n",
             ),
         ),
         (f"{MAILER}::test_closing_waits_for_an_attempt_whose_caller_has_gone",),
@@ -130,9 +131,9 @@ SABOTEURS = (
         "What came of a batch is told when nobody waits for it any more.",
         (
             Change(
-                "bulk/tasks.py",
-                "            call.add_done_callback(partial(self._report, batch, given))"
-                "\n",
+                "delivery/many_async.py",
+                "                call.add_done_callback("
+                "partial(self._report, batch, permit))\n",
                 "",
             ),
         ),
@@ -157,8 +158,8 @@ SABOTEURS = (
         "What was not accepted may be sent again with its key.",
         (
             Change(
-                "claiming.py",
-                "yield from _record(lambda hands: "
+                "delivery/idempotency.py",
+                "yield from self._record(lambda hands: "
                 "hands.release(self._key, self._token))",
                 "yield from ()",
             ),
@@ -171,7 +172,7 @@ SABOTEURS = (
         "Other content under one key is an error.",
         (
             Change(
-                "fingerprint.py",
+                "delivery/fingerprint.py",
                 "_digest([content.encode(), named])",
                 "_digest([b'', named])",
             ),
@@ -184,7 +185,7 @@ SABOTEURS = (
         "A key whose message may have been accepted sends nothing more.",
         (
             Change(
-                "claiming.py",
+                "delivery/idempotency.py",
                 "            if isinstance(told, UnknownOutcomeError):\n"
                 "                return told",
                 "            if isinstance(told, UnknownOutcomeError):\n"
@@ -198,11 +199,11 @@ SABOTEURS = (
         "Each of many messages has its result, the wrong ones too.",
         (
             Change(
-                "bulk/threads.py",
-                "                    progress(done)\n                yield result\n",
-                "                    progress(done)\n"
-                "                if result.message is not None:\n"
-                "                    yield result\n",
+                "delivery/many.py",
+                "                progress(done)\n            yield result\n",
+                "                progress(done)\n"
+                "            if result.message is not None:\n"
+                "                yield result\n",
             ),
         ),
         ("tests/unit/test_many.py::test_a_message_that_is_wrong_does_not_stop_the_others",

@@ -6,6 +6,7 @@ HEALTH = "tests/unit/test_health.py"
 TRAFFIC = "tests/unit/test_traffic.py"
 LIMITS = "tests/unit/test_limits.py"
 ROUTER = "tests/unit/test_router.py"
+INTERRUPTIONS = "tests/unit/test_interruptions.py::test_a_send"
 
 SABOTEURS = (
     Saboteur(
@@ -42,13 +43,14 @@ SABOTEURS = (
         "A backend that comes back gets its share, and no flood.",
         (
             Change(
-                "routing/router.py",
-                "            chosen = able[split.pick(size)]\n",
-                "            split.pick(size)\n"
-                "            total, done = sum(e.weight for e in able), "
-                "state.carried.total()\n"
-                "            chosen = max(able, key=lambda e: (done + 1) * e.weight "
-                "/ total - state.carried[e.backend.name])\n",
+                "routing/dispatcher.py",
+                "route = routes[split.pick(size)]",
+                "split.pick(size)\n"
+                "                done = sum(state.carried.values())\n"
+                "                total = sum(e.weight for e in self._weighted)\n"
+                "                route = max(routes, key=lambda r: (done + 1) * next("
+                "e.weight for e in self._weighted if e.name == r.assigned) / total "
+                "- state.carried[r.assigned])",
             ),
         ),
         (f"{TRAFFIC}::test_a_host_that_comes_back_gets_its_share_and_no_flood",
@@ -69,19 +71,25 @@ SABOTEURS = (
     Saboteur(
         "breaker-never-opens",
         "A dead host costs five messages' tries, not every one's.",
-        (Change("routing/health.py", "if self._row >= ROW:", "if False:"),),
+        (Change("routing/circuit_breaker.py", "if self._row >= ROW:", "if False:"),),
         (HEALTH, f"{TRAFFIC}::test_a_dead_host_is_found_within_five_messages"),
     ),
     Saboteur(
         "breaker-never-closes",
         "A backend that is well again is used again.",
-        (Change("routing/health.py", "if self._proven >= PROVEN:", "if False:"),),
+        (Change("routing/circuit_breaker.py", "if self._proven >= PROVEN:", "if False:"),),
         (HEALTH,),
     ),
     Saboteur(
         "breaker-opens-too-soon",
         "One failure in five, scattered, never takes a backend out of use.",
-        (Change("routing/health.py", "FEWEST = 50, 60.0, 20", "FEWEST = 50, 60.0, 4"),),
+        (
+            Change(
+                "routing/circuit_breaker.py",
+                "FEWEST = 50, 60.0, 20",
+                "FEWEST = 50, 60.0, 4",
+            ),
+        ),
         (HEALTH,),
     ),
     Saboteur(
@@ -89,7 +97,7 @@ SABOTEURS = (
         "A sender that is not verified stops that sender only.",
         (
             Change(
-                "routing/health.py",
+                "routing/circuit_breaker.py",
                 "concerns = answer.scope if isinstance(answer, UnavailableError) "
                 'else "backend"',
                 'concerns = "backend"',
@@ -100,7 +108,7 @@ SABOTEURS = (
     Saboteur(
         "probe-spends-a-message",
         "No message is spent to find out whether a host is well again.",
-        (Change("routing/choice.py", 'given.probe = "must"', 'given.probe = "no"'),),
+        (Change("routing/admission.py", 'permit.probe = "must"', 'permit.probe = "no"'),),
         (f"{TRAFFIC}::test_no_message_is_spent_on_a_host_that_does_not_answer_its_probe",),
     ),
     Saboteur(
@@ -108,7 +116,7 @@ SABOTEURS = (
         "When no backend is fit, the one due first is tried all the same.",
         (
             Change(
-                "routing/choice.py",
+                "routing/admission.py",
                 "return min(able, key=lambda view: view.order_of_need(ask.now), "
                 "default=None)",
                 "return None",
@@ -122,8 +130,13 @@ SABOTEURS = (
         "What a person drained carries nothing.",
         (
             Change(
-                "routing/traffic.py",
+                "routing/dispatcher.py",
                 "            if name in self.drained:\n                continue\n",
+                "",
+            ),
+            Change(
+                "routing/dispatcher.py",
+                "            or name in self.drained\n",
                 "",
             ),
         ),
@@ -135,7 +148,7 @@ SABOTEURS = (
         "No stretch of a rate's period has more than its count.",
         (
             Change(
-                "routing/limits.py",
+                "routing/rate_limits.py",
                 "self._total + size - self.rate.count",
                 "self._total + size - self.rate.count - 1",
             ),
@@ -147,31 +160,56 @@ SABOTEURS = (
         "An outage does not multiply the load.",
         (
             Change(
-                "routing/limits.py", "self.tokens -= RETRY_COST", "self.tokens -= 0"
+                "routing/rate_limits.py", "self.tokens -= RETRY_COST", "self.tokens -= 0"
             ),
         ),
         (LIMITS, f"{TRAFFIC}::test_an_outage_of_everything_costs_few_more_tries_than"
          "_messages"),
     ),
     Saboteur(
-        "split-is-shared-with-a-fork",
-        "A forked process starts a split and counts of its own.",
-        (
-            Change(
-                "routing/router.py", "if state.process != os.getpid():", "if False:"
-            ),
-        ),
-        (f"{ROUTER}::test_a_forked_process_starts_its_own_split_and_counts",),
+        "straight-way-uses-drained",
+        "What a person drained carries nothing, not even what goes at once.",
+        (Change("routing/dispatcher.py", "            or name in self.drained\n", ""),),
+        ("tests/unit/test_drained.py",),
     ),
     Saboteur(
-        "health-is-shared-with-a-fork",
-        "A forked process has nothing under way, and a lock of its own.",
+        "carried-is-not-counted",
+        "Shares count every message that was accepted.",
         (
             Change(
-                "routing/traffic.py", "if state.process != os.getpid():", "if False:"
+                "routing/dispatcher.py",
+                "            state.carried[name] += size\n            permit.gate = None\n"
+                "            gate.live.discard(permit)\n",
+                "            permit.gate = None\n"
+                "            gate.live.discard(permit)\n",
             ),
         ),
-        (f"{TRAFFIC}::test_a_forked_child_knows_what_was_drained_and_has_nothing_in"
-         "_flight",),
+        (INTERRUPTIONS,),
+    ),
+    Saboteur(
+        "permit-is-never-over",
+        "A place that an interrupted send held is free again.",
+        (
+            Change(
+                "delivery/sender.py",
+                "        finally:\n            permit.over = True\n\n    async def arun(",
+                "        finally:\n            pass\n\n    async def arun(",
+            ),
+        ),
+        (INTERRUPTIONS,),
+    ),
+    Saboteur(
+        "fork-shares-split-and-health",
+        "A forked process starts a split and counts of its own, and has nothing in flight.",
+        (
+            Change(
+                "routing/dispatcher.py",
+                "        fork_lock.starts_fresh(self)\n",
+                "",
+            ),
+        ),
+        (f"{ROUTER}::test_a_forked_process_starts_its_own_split_and_counts",
+         f"{TRAFFIC}::test_a_forked_child_knows_what_was_drained_and_has_nothing_in"
+         "_flight"),
     ),
 )  # fmt: skip

@@ -64,7 +64,13 @@ def test_a_change_that_breaks_nothing_is_not_caught(copy):
     idle = Saboteur(
         "idle",
         "",
-        (Change("retry.py", "RETRY_AFTER_CAP = 600.0", "RETRY_AFTER_CAP = 600.00"),),
+        (
+            Change(
+                "delivery/retry.py",
+                "RETRY_AFTER_CAP = 600.0",
+                "RETRY_AFTER_CAP = 600.00",
+            ),
+        ),
         ("tests/unit/test_plan.py",),
     )
 

@@ -1,6 +1,7 @@
 """Backends with servers on this machine that keep nothing of what they are sent."""
 
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from mailbalance.backends.ses_smtp import SesSmtpBackend
 
 #: Taken whole from the kernel, so that reading costs this process no memory.
 _BUFFER = bytearray(1 << 16)
-_REPLY = b'{"success": true, "message_ids": ["1"], "MessageId": "1"}'
+_REPLY = b'{"success": true, "message_ids": ["%08d"], "MessageId": "%08d"}'
+_given = itertools.count()  # no id is given twice
 
 
 @contextlib.contextmanager
@@ -72,7 +74,8 @@ def _http(sock: socket.socket) -> None:
         while left:
             left -= sock.recv_into(_BUFFER, min(left, len(_BUFFER))) or _gone()
         said = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-        sock.sendall(said + b"Content-Length: %d\r\n\r\n%s" % (len(_REPLY), _REPLY))
+        reply = _REPLY % ((next(_given),) * 2)
+        sock.sendall(said + b"Content-Length: %d\r\n\r\n%s" % (len(reply), reply))
 
 
 def _smtp(sock: socket.socket) -> None:
@@ -91,7 +94,7 @@ def _smtp(sock: socket.socket) -> None:
             while not tail.endswith(b"\r\n.\r\n"):
                 taken = sock.recv_into(_BUFFER) or _gone()
                 tail = (tail + bytes(_BUFFER[max(0, taken - 5) : taken]))[-5:]
-            sock.sendall(b"250 Ok 0100-1\r\n")
+            sock.sendall(b"250 Ok 0100-%d\r\n" % next(_given))
         else:
             sock.sendall(b"250 ok\r\n")
 

@@ -46,13 +46,12 @@ def test_log_of_a_traceback(token):
 
 def test_error_with_a_local(monkeypatch):
     exec(
-        "def finish(self, job):\\n token = str(self.token)\\n raise ValueError('no')",
+        "def run(self, *_, **__):\\n token = str(self.token)\\n raise ValueError('no')",
         found := {"__name__": "mailbalance.planted"},
     )
     mailer = Mailer({MailtrapBackend(token=TOKEN): 1})
-    monkeypatch.setattr(mailer, "token", TOKEN, raising=False)
-    monkeypatch.setattr("mailbalance.mailer.Mailer.finish", found["finish"])
-    monkeypatch.setattr("mailbalance.mailer.Mailer.begin", lambda *_, **__: None)
+    monkeypatch.setattr(mailer.sender, "token", TOKEN, raising=False)
+    monkeypatch.setattr("mailbalance.delivery.sender.Sender.run", found["run"])
     with pytest.raises(Exception):
         mailer.send(to="a@example.com", text="x", from_="b@example.com")
 

@@ -8,6 +8,8 @@ import selectors
 from contextlib import contextmanager
 from unittest.mock import patch
 
+from mailbalance import fork_lock
+
 
 class _Skipping(selectors.BaseSelector):
     """A selector that waits for nothing: it puts the clock forward instead."""
@@ -52,7 +54,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class Process:
-    """The process id that the library sees; a fork is a change of it."""
+    """The process that the library sees: a fork changes its id, and is told of."""
 
     def __init__(self) -> None:
         self.id = 1000
@@ -60,6 +62,7 @@ class Process:
     def fork(self) -> None:
         """Go on as the child: what the parent had in memory is all still there."""
         self.id += 1
+        fork_lock.in_child()
 
     @contextmanager
     def seen(self):

@@ -10,7 +10,6 @@ import logging
 import random
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
 
 from tenacity.wait import wait_base
 
@@ -25,10 +24,8 @@ from mailbalance import (
     RetryPolicy,
 )
 from mailbalance.backend import Rate, Receipt
-from mailbalance.driver import Timing
-from mailbalance.retry import wait_retry_after
-from mailbalance.routing.router import Router
-from mailbalance.routing.traffic import Traffic
+from mailbalance.delivery.retry import Timing, wait_retry_after
+from mailbalance.routing import Dispatcher
 from tests.simulation.clock import Process, VirtualLoop
 from tests.simulation.provider import (
     BatchProvider,
@@ -89,6 +86,7 @@ class Run:
         self.loop, self.process = VirtualLoop(), Process()
         self.truth, self.figures = Truth(), Figures()
         self.told, self.began = {}, {}
+        self.cut_off = set()
         self.digest = hashlib.sha256()
         self.mailer = self._mailer()
 
@@ -111,8 +109,10 @@ class Run:
             backends, policy=policy, timing=timing, observers=[self.observe]
         )
         chances = lambda: random.Random(self.random.random())  # noqa: E731
-        mailer.router = Router(mailer.router.entries, random=chances)
-        mailer.traffic = Traffic(self.observe, random=chances)
+        dispatcher = Dispatcher(
+            mailer.dispatcher.entries, random=chances, tell=self.observe
+        )
+        mailer.assemble(dispatcher, timing, mailer.keys)
         return mailer
 
     def observe(self, event):
@@ -143,9 +143,8 @@ class Run:
         await (self._many() if self.how == "many" else self._one_by_one())
         # Attempts that a simulated fork cut off from their process end here too: closing
         # waits for those of the process that it is in.
-        cut_off = [*chain(*self.mailer.under_way._detached.values())]
-        if cut_off:
-            await asyncio.wait(cut_off)
+        if self.cut_off:
+            await asyncio.wait(self.cut_off)
         await self.mailer.aclose()
         self.figures.virtual_seconds = self.loop.time()
 
@@ -183,6 +182,7 @@ class Run:
                         self.loop.call_later(self.random.uniform(0, 0.4), task.cancel)
             await asyncio.sleep(self.random.expovariate(100.0))
             if self.random.random() < 0.001:
+                self.cut_off |= self.mailer.in_flight.detached
                 self.process.fork()
                 self.figures.forks += 1
         while tasks:

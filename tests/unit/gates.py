@@ -4,8 +4,8 @@ from datetime import date
 from random import Random
 
 from mailbalance.backend import Limits, Receipt
-from mailbalance.routing.gate import Account, Gate
-from mailbalance.routing.health import Breaker
+from mailbalance.routing.admission import Account, Gate, Permit
+from mailbalance.routing.circuit_breaker import Breaker
 
 NOW = 1000.0
 CARRIED = Receipt("accepted", "ses")
@@ -19,6 +19,9 @@ class Door:
         self.limits = Limits(
             10**6, 50, "none", date(2026, 11, 23), rates, concurrency=concurrency
         )
+
+    def refuses(self, message, envelope):
+        return None
 
 
 class Probed(Door):
@@ -44,3 +47,18 @@ def aws():
 def gate_of(door, account=None):
     """Make the gate of a backend."""
     return Gate(door, account or aws(), Random(1), NOW)
+
+
+def permit_of(**facts):
+    """Make a permit with these facts."""
+    permit = Permit()
+    for name, value in facts.items():
+        setattr(permit, name, value)
+    return permit
+
+
+def fill(gate, number):
+    """Let so many attempts be in flight there; return their permits."""
+    permits = [permit_of(gate=gate) for _ in range(number)]
+    gate.live.update(permits)
+    return permits

@@ -4,8 +4,8 @@ import pytest
 
 from mailbalance.backend import Rate
 from mailbalance.errors import TransientError, UnavailableError
-from mailbalance.routing.choice import Ask, Fresh, View, best
-from tests.unit.gates import NOW, Door, Learning, Probed, gate_of
+from mailbalance.routing.admission import Ask, Fresh, View, best
+from tests.unit.gates import NOW, Door, Learning, Probed, fill, gate_of, permit_of
 
 REFUSED = TransientError("refused", phase="connect")
 
@@ -23,6 +23,12 @@ def view(
     return View(gate, place, candidate, asked or ask(), sender=sender, frozen=frozen)
 
 
+def granted(seen, asked=None):
+    """Let it go; give the permit and the changes that this made."""
+    given = permit_of()
+    return given, seen.grant(given, asked or ask())
+
+
 def cooling(breaker, *, since=NOW):
     """Let it rest from then on, for five minutes."""
     breaker.open(UnavailableError("no", scope=breaker.scope, phase="auth"), since)
@@ -35,7 +41,7 @@ def gate_with(door=None, **facts):
     if "since" in facts:
         cooling(gate.breaker, since=facts["since"])
     if "in_flight" in facts:
-        gate.in_flight = facts["in_flight"]
+        fill(gate, facts["in_flight"])
     if "tokens" in facts:
         gate.budget.tokens = facts["tokens"]
     if "pause" in facts:
@@ -54,7 +60,7 @@ ONE = Door(concurrency=1)
         ({"since": NOW - 999}, {}, ""),
         ({"pause": 7.0}, {}, "no room for 7.0 s"),
         ({"pause": 0.5}, {}, "no room for 0.5 s"),
-        ({"in_flight": 1}, {}, "1 messages are under way, and no more may be"),
+        ({"in_flight": 1}, {}, "1 messages are in flight, and no more may be"),
         ({"tokens": 4}, {"tries": 1}, "too many messages were tried again there"),
         ({"tokens": 5}, {"tries": 1}, ""),
         ({"tokens": 4}, {}, ""),
@@ -116,15 +122,15 @@ def test_a_message_goes_with_others_where_it_may_and_need_not_wait_or_ask(
     door, asked, kind
 ):
     gate = gate_of(door)
-    view(door, gate=gate).grant(ask())  # one went before
+    granted(view(door, gate=gate))  # one went before
 
-    assert view(door, asked, gate=gate).grant(asked)[0].kind == kind
+    assert granted(view(door, asked, gate=gate), asked)[0].kind == kind
 
 
 def test_a_message_that_asks_for_limits_goes_by_itself():
     gate = gate_of(Learning())
 
-    kinds = [view(Learning(), TOGETHER, gate=gate).grant(TOGETHER) for _ in range(2)]
+    kinds = [granted(view(Learning(), TOGETHER, gate=gate), TOGETHER) for _ in range(2)]
 
     assert [given.kind for given, _ in kinds] == ["single", "together"]
 
@@ -132,13 +138,13 @@ def test_a_message_that_asks_for_limits_goes_by_itself():
 def test_a_probe_goes_by_itself():
     gate = gate_with(since=NOW - 999)
 
-    assert view(gate=gate, asked=TOGETHER).grant(TOGETHER)[0].kind == "single"
+    assert granted(view(gate=gate, asked=TOGETHER), TOGETHER)[0].kind == "single"
 
 
 def test_one_that_cannot_go_with_others_waits_for_a_request_of_its_own():
     door = Door(Rate(1, 3.0), Rate(1, 60.0, "requests"))
     gate = gate_of(door)
-    view(door, gate=gate).grant(ask())
+    granted(view(door, gate=gate))
 
     assert view(door, TOGETHER, gate=gate).wait == 60.0
 
@@ -225,9 +231,9 @@ def test_the_longest_rest_of_several_breakers_counts():
     assert chosen(view(gate=gate), view(gate=gate_with(since=NOW - 100))) == 1
 
 
-def test_a_pass_says_when_it_begins_and_what_it_is_for():
+def test_a_permit_says_when_it_begins_and_what_it_is_for():
     gate = gate_with(pause=7.0)
-    given, changes = view(gate=gate, place=3, tries=1).grant(ask())
+    given, changes = granted(view(gate=gate, place=3, tries=1))
 
     assert (given.place, given.gate, given.sender) == (3, gate, "example.com")
     assert (given.delay, given.began, given.repeated) == (7.0, NOW + 7, True)
@@ -235,21 +241,21 @@ def test_a_pass_says_when_it_begins_and_what_it_is_for():
     assert (changes, given.probe) == ([], "no")
 
 
-def test_a_pass_for_now_has_no_delay():
-    given, _ = view(tries=1, not_before=NOW - 3).grant(ask())
+def test_a_permit_for_now_has_no_delay():
+    given, _ = granted(view(tries=1, not_before=NOW - 3))
 
     assert (given.delay, given.began) == (0.0, NOW)
 
 
-def test_a_pass_of_a_first_try_repeats_nothing():
-    assert not view().grant(ask())[0].repeated
+def test_a_permit_of_a_first_try_repeats_nothing():
+    assert not granted(view())[0].repeated
 
 
-def test_a_pass_counts_all_recipients():
+def test_a_permit_counts_all_recipients():
     door = Door(Rate(9, 10.0, "recipients"))
     gate = gate_of(door)
 
-    view(door, gate=gate).grant(ask(recipients=4))
+    granted(view(door, gate=gate), ask(recipients=4))
 
     assert [window.used(NOW) for window in gate.windows()] == [4]
 
@@ -258,7 +264,7 @@ def test_a_pass_counts_all_recipients():
 def test_a_backend_that_rested_is_probed_first_where_it_can_be(door, probe):
     gate = gate_with(door, since=NOW - 999)
 
-    given, changes = view(door, gate=gate).grant(ask())
+    given, changes = granted(view(door, gate=gate))
 
     assert (given.held, given.probe) == ((gate.breaker,), probe)
     assert [change.state for change in changes] == ["probing"]
@@ -268,7 +274,7 @@ def test_only_the_breakers_that_rested_are_probed():
     gate = gate_of(Door())
     cooling(gate.account.breaker, since=NOW - 999)
 
-    assert view(gate=gate).grant(ask())[0].held == (gate.account.breaker,)
+    assert granted(view(gate=gate))[0].held == (gate.account.breaker,)
 
 
 def test_a_sender_that_rested_is_tried_with_the_message_itself():
@@ -276,7 +282,7 @@ def test_a_sender_that_rested_is_tried_with_the_message_itself():
     sender.scope = "sender"
     cooling(sender, since=NOW - 999)
 
-    given, _ = view(Probed(), gate=gate, sender=sender).grant(ask())
+    given, _ = granted(view(Probed(), gate=gate, sender=sender))
 
     assert (given.held, given.probe) == ((sender,), "no")
     assert given.watching == (*gate.breakers, sender)
@@ -286,11 +292,34 @@ def test_one_tried_for_want_of_any_other_is_no_probe():
     gate = gate_with(since=NOW)
     cooling(gate.account.breaker, since=NOW - 999)
 
-    given, changes = view(Probed(), gate=gate).grant(ask())
+    given, changes = granted(view(Probed(), gate=gate))
 
     assert (given.held, given.probe, changes) == ((), "no", [])
     assert given.watching
 
 
 def test_limits_are_asked_for_by_a_backend_that_learns_them():
-    assert view(Learning()).grant(ask())[0].probe == "may"
+    assert granted(view(Learning()))[0].probe == "may"
+
+
+def test_nothing_of_the_attempt_before_is_left_in_a_permit():
+    rested = gate_with(Probed(), since=NOW - 999)
+    given, _ = granted(view(Probed(), gate=rested, tries=1, place=1))
+    rested.end(given, TransientError("busy", phase="reply"), NOW)
+
+    gate = gate_of(Door())
+    view(gate=gate).grant(given, ask())
+
+    assert (given.place, given.gate, given.kind, given.delay) == (0, gate, "single", 0)
+    assert (given.probe, given.repeated, given.held, given.bookings) == (
+        "no", False, (), (),
+    )  # fmt: skip
+
+
+def test_one_that_waits_for_another_is_gathered_no_more_when_it_must_go_by_itself():
+    given, _ = granted(view(asked=TOGETHER), TOGETHER)
+    kinds = [given.kind]
+
+    view().grant(given, ask())
+
+    assert [*kinds, given.kind] == ["together", "single"]

@@ -159,10 +159,10 @@ SEND = f"{MAILER}.send(from_='a@example.com', to='b@example.com', text='x')"
     [
         (MESSAGE, "importlib.metadata"),
         (MESSAGE, "mailbalance.rules.address_rules"),
-        (MAILER, "mailbalance.routing.router"),
+        (MAILER, "mailbalance.routing.dispatcher"),
         ("Mailer.from_env({'MAILBALANCE_SPLIT': 'memory=1'})", "mailbalance.config"),
         (MAILER, "mailbalance.backends.memory"),
-        (SEND, "mailbalance.job"),
+        (SEND, "mailbalance.delivery.attempt"),
     ],
 )
 def test_a_fork_waits_for_what_another_thread_is_loading(act, module):

@@ -1,14 +1,14 @@
-"""One backend's gate: what closes it, what a pass takes, and what is learned from it."""
+"""One backend's gate: what closes it, what a permit takes, and what is learned from it."""
 
 from itertools import pairwise
 
 import pytest
 
 from mailbalance.backend import Rate
-from mailbalance.errors import ThrottledError, TransientError, UnavailableError
-from mailbalance.routing.gate import Pass
-from mailbalance.routing.limits import RETRY_COST, TOKENS
-from tests.unit.gates import CARRIED, NOW, Door, Learning, aws, gate_of
+from mailbalance.errors import ThrottledError, TransientError
+from mailbalance.routing.admission import Owner
+from mailbalance.routing.rate_limits import RETRY_COST, TOKENS
+from tests.unit.gates import CARRIED, NOW, Door, Learning, aws, fill, gate_of, permit_of
 
 MESSAGES, RECIPIENTS, REQUESTS = (
     Rate(5, 10.0, unit) for unit in ("messages", "recipients", "requests")
@@ -16,8 +16,8 @@ MESSAGES, RECIPIENTS, REQUESTS = (
 
 
 def taken(gate, *, at=NOW, recipients=1, probing=False, **facts):
-    """Take a pass."""
-    given = Pass(0, gate, 0.0, at, **facts)
+    """Take a permit."""
+    given = permit_of(began=at, **facts)
     gate.take(given, recipients, probing=probing)
     return given
 
@@ -45,20 +45,20 @@ def test_a_message_counts_by_itself_and_a_request_by_the_call_that_carries_it(
 
 
 @pytest.mark.parametrize(
-    ("kind", "places"), [("single", (1, 0)), ("call", (1, 0)), ("together", (0, 1))]
+    ("kind", "places"), [("single", 1), ("call", 1), ("together", 0)]
 )
 def test_what_goes_together_takes_no_place_until_it_goes(kind, places):
     gate = gate_of(Door())
 
     given = taken(gate, kind=kind)
-    found = gate.in_flight, gate.gathering
+    found = gate.in_flight
     gate.end(given, CARRIED, NOW)
 
     assert found == places
-    assert (gate.in_flight, gate.gathering) == (0, 0)
+    assert gate.in_flight == 0
 
 
-def test_as_many_may_be_under_way_as_may_be_at_once():
+def test_as_many_may_be_in_flight_as_may_be_at_once():
     gate = gate_of(Door(concurrency=2))
 
     full = [gate.is_full]
@@ -67,7 +67,7 @@ def test_as_many_may_be_under_way_as_may_be_at_once():
     assert full == [False, False, True, True]
 
 
-def test_without_a_limit_any_number_may_be_under_way():
+def test_without_a_limit_any_number_may_be_in_flight():
     gate = gate_of(Door())
 
     for _ in range(100):
@@ -76,43 +76,24 @@ def test_without_a_limit_any_number_may_be_under_way():
     assert not gate.is_full
 
 
-def test_a_gate_of_which_nothing_is_known_is_open():
-    assert gate_of(Door(concurrency=1)).open(NOW)
+def ends(given):
+    given.over = True
 
 
-@pytest.mark.parametrize(
-    "door",
-    [Door(MESSAGES), Door(Rate(5, 10.0, shared="account")), Learning()],
-    ids=["its rate", "its account's rate", "its provider is to be asked"],
-)
-def test_a_gate_with_something_to_look_at_is_not_simply_open(door):
-    assert not gate_of(door).open(NOW)
+def ends_with_its_owner(given):
+    given.owner = Owner()
+    given.owner.over = True
 
 
-def test_a_gate_is_open_until_it_is_full():
-    gate = gate_of(Door(concurrency=1))
-    given = taken(gate)
+@pytest.mark.parametrize("end", [ends, ends_with_its_owner])
+def test_what_is_over_counts_no_more_though_nobody_gave_it_back(end):
+    gate = gate_of(Door(concurrency=2))
+    first, _ = fill(gate, 2)
+    full = gate.is_full
 
-    full = gate.open(NOW)
-    gate.undo(given)
+    end(first)
 
-    assert (full, gate.open(NOW)) == (False, True)
-
-
-def test_a_gate_is_open_again_when_its_pause_is_over():
-    gate = gate_of(Door())
-    gate.pause.slow_down(5.0, began=NOW, now=NOW)
-
-    assert [gate.open(NOW + later) for later in (0, 4.9, 5)] == [False, False, True]
-
-
-@pytest.mark.parametrize("own", [True, False], ids=["its own", "its account's"])
-def test_a_gate_is_not_open_when_its_health_says_no(own):
-    gate = gate_of(Door())
-    breaker = gate.breakers[not own]
-    breaker.open(UnavailableError("no", scope=breaker.scope), NOW)
-
-    assert not gate.open(NOW)
+    assert (full, gate.is_full, gate.in_flight) == (True, False, 1)
 
 
 def test_the_wait_is_the_longest_of_all_that_say_one():
@@ -137,7 +118,7 @@ def test_a_call_waits_for_requests_only():
     assert [gate.wait(1, NOW, kind) for kind in kinds] == [60.0, 60.0, 3.0]
 
 
-def test_a_pass_that_is_not_used_leaves_no_trace():
+def test_a_permit_that_is_not_used_leaves_no_trace():
     gate = gate_of(Door(MESSAGES, RECIPIENTS))
     given = taken(gate, recipients=3, repeated=True)
 
@@ -244,24 +225,6 @@ def test_messages_that_go_together_teach_the_gate_nothing():
     assert gate.pause.wait(NOW) == 0
 
 
-@pytest.mark.parametrize(("kind", "well"), [("single", False), ("together", True)])
-def test_a_success_that_a_breaker_learns_from_is_told_to_it(kind, well):
-    gate = gate_of(Door())
-
-    given = taken(gate, kind=kind, watching=gate.breakers)
-
-    assert gate.went_well(given) == well
-
-
-def test_a_success_among_failures_is_told_to_the_breaker():
-    gate = gate_of(Door())
-    before = gate.went_well(taken(gate))
-    busy = TransientError("busy", phase="reply")
-    gate.breaker.end(busy, began=NOW, now=NOW)
-
-    assert (before, gate.went_well(taken(gate))) == (True, False)
-
-
 def test_limits_are_asked_for_by_one_message_at_a_time():
     gate = gate_of(Learning())
 
@@ -280,11 +243,8 @@ def test_limits_are_asked_for_only_where_they_are_told():
 
 def test_a_call_asks_for_no_limits():
     gate = gate_of(Learning())
-    given = Pass(0, gate, 0.0, NOW, kind="call")
 
-    gate.take(given, 1)
-
-    assert given.probe == "no"
+    assert taken(gate, kind="call").probe == "no"
 
 
 def asked(gate, until):

@@ -12,7 +12,15 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from mailbalance.routing.health import CALM, MENDING, PROVEN, QUOTA, ROW, Breaker
+from mailbalance.routing.circuit_breaker import (
+    CALM,
+    MENDING,
+    PROVEN,
+    QUOTA,
+    ROW,
+    Breaker,
+)
+from tests.unit.gates import permit_of
 
 CARRIED = Receipt("accepted", "ses")
 REFUSED = TransientError("refused", phase="connect", code="ECONNREFUSED")
@@ -206,6 +214,18 @@ def test_only_one_probe_is_out_at_a_time():
     watched.breaker.begin(watched.now)
 
     assert watched.fit == "no"
+
+
+def test_a_probe_whose_holder_is_over_holds_its_place_no_more():
+    watched, holder = Watched(), permit_of()
+    watched.tell(*[REFUSED] * ROW)
+    watched.wait(5.0)
+    watched.breaker.begin(watched.now, holder)
+    held = watched.fit
+
+    holder.over = True
+
+    assert (held, watched.fit) == ("no", "probe")
 
 
 def test_a_probe_that_was_not_made_gives_its_place_back():
@@ -417,6 +437,17 @@ def test_a_call_counts_for_a_minute(seconds, state):
     assert watched.breaker.state == state
 
 
+def test_good_calls_are_no_longer_counted_when_no_failure_is_among_them():
+    watched = Watched()
+    watched.tell(BUSY, *[CARRIED] * 49)
+    before = watched.breaker.failures, watched.breaker.is_quiet
+
+    watched.tell(CARRIED)
+
+    assert before == ((1, 50), False)
+    assert (watched.breaker.failures, watched.breaker.is_quiet) == ((0, 0), True)
+
+
 def test_good_calls_are_not_counted_before_the_first_that_fails():
     watched = Watched()
     watched.tell(*[CARRIED] * 10)
@@ -547,18 +578,18 @@ def test_it_is_healthy_and_without_a_failure_from_the_start():
 
 def test_a_success_is_no_news_to_a_breaker_that_counts_nothing():
     watched = Watched()
-    before = watched.breaker.carried()
+    before = watched.breaker.is_quiet
 
     watched.tell(BUSY)
 
-    assert (before, watched.breaker.carried()) == (True, False)
+    assert (before, watched.breaker.is_quiet) == (True, False)
 
 
 def test_a_success_in_a_rest_is_news():
     watched = Watched()
     watched.tell(*[REFUSED] * ROW)
 
-    assert not watched.breaker.carried()
+    assert not watched.breaker.is_quiet
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mailbalance import MemoryBackend, Message
 from mailbalance.backend import Try
 from mailbalance.batch import Load
-from mailbalance.bulk.lanes import LINGER, LONGEST, Lanes, Member
-from mailbalance.bulk.order import Order, held_size
+from mailbalance.delivery.batches import LINGER, LONGEST, Lanes, Member
+from mailbalance.delivery.order import Order, held_size
 
 
 class Taking(MemoryBackend):

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailbalance.backend import Rate
-from mailbalance.routing.limits import (
+from mailbalance.routing.rate_limits import (
     RETRY_COST,
     TOKENS,
     Budget,

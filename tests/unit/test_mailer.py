@@ -13,6 +13,7 @@ import mailbalance
 from mailbalance import (
     Accepted,
     Attempted,
+    AttemptStarted,
     ConfigError,
     GaveUp,
     Mailer,
@@ -20,16 +21,16 @@ from mailbalance import (
     MemoryBackend,
     Message,
     MessageError,
+    MessageStarted,
     Receipt,
     Refusal,
     RejectedError,
     RetryPolicy,
     TransientError,
-    Trying,
     UnknownOutcomeError,
     mime,
 )
-from mailbalance.driver import Timing
+from mailbalance.delivery.retry import Timing
 
 NOTE = {
     "from_": "me@example.com",
@@ -219,8 +220,8 @@ def test_observers_hear_of_every_attempt_and_of_the_end(send):
 
     send(mailer, **NOTE, key="k1")
 
-    tries = [Trying, Attempted] * 2
-    assert [type(event) for event in heard] == [*tries, Accepted]
+    tries = [AttemptStarted, Attempted] * 2
+    assert [type(event) for event in heard] == [MessageStarted, *tries, Accepted]
     assert {event.key for event in heard} == {"k1"}
 
 
@@ -228,7 +229,7 @@ def test_observers_hear_of_a_try_before_the_backend_gets_the_message(send):
     backend, tries = MemoryBackend("only", answers=[TransientError("x")]), []
 
     def note(event):
-        if isinstance(event, Trying):
+        if isinstance(event, AttemptStarted):
             tries.append((backend.tries, event.backend, event.message_id))
 
     with Mailer(
@@ -246,7 +247,12 @@ def test_observers_hear_of_a_message_nobody_accepted(send):
     with pytest.raises(RejectedError):
         send(mailer, **NOTE)
 
-    assert [type(event) for event in heard] == [Trying, Attempted, GaveUp]
+    assert [type(event) for event in heard] == [
+        MessageStarted,
+        AttemptStarted,
+        Attempted,
+        GaveUp,
+    ]
 
 
 def test_an_observer_that_fails_loses_no_message(send, caplog):
@@ -517,7 +523,7 @@ def test_a_send_cancelled_before_the_commit_point_is_not_made():
     mailer = asyncio.run(story())
 
     assert mailer.split()[0].carried == 0
-    assert (heard[1].attempt.outcome, heard[1].detached) == ("not_accepted", True)
+    assert (heard[2].attempt.outcome, heard[2].detached) == ("not_accepted", True)
 
 
 def test_a_send_cancelled_after_the_commit_point_is_finished_and_told():
@@ -529,7 +535,7 @@ def test_a_send_cancelled_after_the_commit_point_is_finished_and_told():
     mailer = asyncio.run(story())
 
     assert mailer.split()[0].carried == 1
-    assert (heard[1].attempt.outcome, heard[1].detached) == ("accepted", True)
+    assert (heard[2].attempt.outcome, heard[2].detached) == ("accepted", True)
 
 
 def test_closing_waits_for_an_attempt_whose_caller_has_gone():
@@ -575,7 +581,8 @@ def test_a_send_whose_attempt_is_cancelled_by_others_does_not_wait_for_ever():
         return backend
 
     assert not asyncio.run(story()).tries
-    assert heard[0].attempt.phase == "cancelled"
+    attempted = next(event for event in heard if isinstance(event, Attempted))
+    assert attempted.attempt.phase == "cancelled"
 
 
 class Scripted(MemoryBackend):
@@ -675,7 +682,12 @@ def test_a_send_cancelled_while_it_waits_tells_what_is_known():
 
     asyncio.run(story())
 
-    assert [type(event) for event in heard] == [Trying, Attempted, GaveUp]
+    assert [type(event) for event in heard] == [
+        MessageStarted,
+        AttemptStarted,
+        Attempted,
+        GaveUp,
+    ]
 
 
 def test_a_send_that_ends_while_it_is_cancelled_is_told():

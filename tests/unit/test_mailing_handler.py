@@ -19,7 +19,7 @@ from mailbalance import (
     RetryPolicy,
     TransientError,
 )
-from mailbalance.keys import MemoryKeys
+from mailbalance.delivery.key_store import MemoryKeys
 
 #: Far more mails than are due; where a mail is about a mail, they would never end.
 TOO_MANY = 40
@@ -155,7 +155,7 @@ def test_an_observer_that_always_fails_is_mailed_about_once_for_each_event(
 
     assert handler.mailed == [
         f"an observer failed on {event}"
-        for event in ("Trying", "Attempted", "Accepted")
+        for event in ("MessageStarted", "AttemptStarted", "Attempted", "Accepted")
     ]
 
 

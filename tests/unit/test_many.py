@@ -9,6 +9,7 @@ import pytest
 from tenacity import stop_after_attempt, wait_none
 
 from mailbalance import (
+    AttemptStarted,
     ConfigError,
     Mailer,
     MailError,
@@ -19,13 +20,12 @@ from mailbalance import (
     RetryPolicy,
     ThrottledError,
     TransientError,
-    Trying,
     UnavailableError,
     UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
 from mailbalance.batch import ApartError, Load
-from mailbalance.bulk.order import HELD, MOST_HELD
+from mailbalance.delivery.order import HELD, MOST_HELD
 
 
 def letter(number, **fields):
@@ -119,7 +119,7 @@ def test_observers_hear_of_each_message_of_a_batch_before_it_goes(many):
     heard = []
 
     def note(event):
-        if isinstance(event, Trying):
+        if isinstance(event, AttemptStarted):
             heard.append(event)
 
     mailer = Mailer({Listening("mailtrap"): 1}, observers=[note])

@@ -5,6 +5,7 @@ import contextlib
 import os
 import threading
 import time
+from fractions import Fraction
 
 import pytest
 from tenacity import wait_none
@@ -21,10 +22,10 @@ from mailbalance import (
     UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
-from mailbalance.driver import Timing
+from mailbalance.delivery.retry import Timing
 from mailbalance.events import Accepted, GaveUp
-from mailbalance.routing.choice import Ask, Fresh
-from mailbalance.routing.traffic import Traffic
+from mailbalance.routing import Dispatcher, Entry
+from mailbalance.routing.admission import Ask, Fresh, Permit
 from tests.unit.test_many import Batching, letter, many, two
 
 __all__ = ["many"]
@@ -138,7 +139,7 @@ def test_closing_in_the_middle_leaves_each_message_with_a_result_or_unsent(many)
     def source():
         for number in range(40):
             if number == 20:
-                mailer.under_way.shut()
+                mailer.in_flight.shut()
             yield letter(number)
 
     mailer, results = two(ses=Slow, mailtrap=Batching), []
@@ -153,7 +154,7 @@ def test_closing_in_the_middle_leaves_each_message_with_a_result_or_unsent(many)
 def test_a_batch_that_waits_is_not_sent_once_the_mailer_is_closed(many):
     class Closing(Batching):
         def send_batch(self, mails, *, timeout):
-            mailer.under_way.shut()
+            mailer.in_flight.shut()
             return super().send_batch(mails, timeout=timeout)
 
     mailer = Mailer({Closing("mailtrap"): 1})
@@ -168,7 +169,7 @@ def test_a_batch_that_waits_is_not_sent_once_the_mailer_is_closed(many):
 def test_a_message_tried_before_the_end_of_the_mailer_tells_what_is_known(many):
     class Lost(Batching):
         def send_batch(self, mails, *, timeout):
-            mailer.under_way.shut()
+            mailer.in_flight.shut()
             raise UnknownOutcomeError("the reply was lost", phase="reply")
 
     policy, told = RetryPolicy(unknown="retry", wait=wait_none()), []
@@ -335,15 +336,20 @@ def test_a_forked_child_leaves_the_parents_threads_alone():
 
 
 def test_what_waits_out_a_pause_goes_by_itself_as_a_request_of_its_own():
-    mailtrap, traffic = limited(Batching("only"), Rate(1, 10.0, "requests")), Traffic()
+    mailtrap = limited(Batching("only"), Rate(1, 10.0, "requests"))
+    dispatcher = Dispatcher([Entry(mailtrap, Fraction(1))])
 
-    def ask():
-        return Ask("example.com", 1, 0.0, 60.0, together=("only",))
+    def choose():
+        permit = Permit()
+        ask = Ask("example.com", 1, 0.0, 60.0, together=("only",))
+        dispatcher.choose(permit, [Fresh(mailtrap)], ask)
+        return permit
 
-    gathered = traffic.choose([Fresh(mailtrap)], ask())
-    call = traffic.call(mailtrap, 0.0)
-    traffic.end(call, ThrottledError("slow down", retry_after=0.3, phase="reply"), 0.0)
-    alone = [traffic.choose([Fresh(mailtrap)], ask()) for _ in range(2)]
+    gathered, call = choose(), Permit()
+    dispatcher.call(call, mailtrap, 0.0)
+    slow_down = ThrottledError("slow down", retry_after=0.3, phase="reply")
+    dispatcher.learn(call, slow_down, 0.0)
+    alone = [choose() for _ in range(2)]
 
     assert gathered.kind == "together"
     assert [(each.kind, each.delay) for each in alone] == [

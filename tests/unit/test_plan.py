@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 from datetime import date
+from fractions import Fraction
 
 import pytest
 from tenacity import stop_after_attempt, stop_after_delay, wait_fixed
 
 from mailbalance.backend import Limits, Rate, Receipt, Refusal
-from mailbalance.delivery import Alone, CallerGone, plan
+from mailbalance.delivery.plan import Alone, CallerGone, plan
+from mailbalance.delivery.retry import RetryPolicy, wait_retry_after
 from mailbalance.errors import (
     DeliveryError,
     RejectedError,
@@ -16,8 +18,8 @@ from mailbalance.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from mailbalance.retry import RetryPolicy, wait_retry_after
-from mailbalance.routing import Route, Traffic
+from mailbalance.routing import Dispatcher, Entry, Route
+from mailbalance.routing.admission import Permit
 
 ANA, BEN, CAT = "ana@example.com", "ben@example.com", "cat@example.com"
 
@@ -36,6 +38,10 @@ SES, MAILTRAP = Door("ses", "aws"), Door("mailtrap", "mt")
 SES_SMTP = Door("ses-smtp", "aws")
 
 
+def dispatcher_of(*doors):
+    return Dispatcher([Entry(door, Fraction(1)) for door in doors])
+
+
 class Hand:
     """Drives a plan by hand, on a clock of its own."""
 
@@ -44,24 +50,26 @@ class Hand:
         *doors,
         recipients=(ANA,),
         record=None,
-        traffic=None,
+        dispatcher=None,
         together=(),
         able=None,
         **policy,
     ):
         policy.setdefault("wait", wait_retry_after(wait_fixed(2)))
         self.now = 0.0
-        self.traffic = traffic or Traffic()
+        self.permit = Permit()
+        self.dispatcher = dispatcher or dispatcher_of(*doors)
         for door in doors:  # known from earlier messages, as in a program that sends
-            self.traffic.state().gate(door, self.now)
+            self.dispatcher.gate(door, self.now)
         self.steps = plan(
+            self.permit,
             Route(doors, doors[0].name),
             recipients,
             RetryPolicy(**policy),
             clock=lambda: self.now,
             **({} if able is None else {"can_carry": lambda door, _: door in able}),
             record=record,
-            traffic=self.traffic,
+            dispatcher=self.dispatcher,
             together=together,
         )
         self.step = next(self.steps)
@@ -81,9 +89,9 @@ class Hand:
         return self.step.backend.name, self.step.delay
 
     @property
-    def under_way(self):
-        """How many tries hold a place at any backend."""
-        return sum(gate.in_flight for gate in self.traffic.state().gates.values())
+    def in_flight(self):
+        """How many attempts hold a place at any backend."""
+        return sum(gate.in_flight for gate in self.dispatcher.state.gates.values())
 
 
 def test_the_first_try_goes_to_the_assigned_backend_at_once():
@@ -359,16 +367,17 @@ def test_a_plan_whose_caller_left_between_two_tries_ends_with_what_is_known():
         hand.answer(CallerGone())
 
     assert len(caught.value.attempts) == 1
-    assert hand.under_way == 0
+    assert hand.in_flight == 0
 
 
-def test_a_plan_that_is_dropped_gives_its_place_back():
+def test_a_plan_that_is_dropped_holds_no_place_once_its_permit_is_over():
     hand = Hand(SES, MAILTRAP)
-    before = hand.under_way
+    before = hand.in_flight
 
     hand.steps.close()
+    hand.permit.over = True
 
-    assert (before, hand.under_way) == (1, 0)
+    assert (before, hand.in_flight) == (1, 0)
 
 
 def test_each_attempt_is_written_down_as_soon_as_it_is_judged():
@@ -396,35 +405,77 @@ def test_only_the_first_try_may_go_with_others_and_only_by_the_backends_named(
 
 def test_a_message_that_goes_alone_after_all_is_gathered_no_longer():
     hand = Hand(SES, together={"ses"})
-    gate = hand.traffic.state().gates["ses"]
-    gathered = gate.gathering, gate.in_flight
+    gathered = hand.permit.kind, hand.in_flight
 
     hand.steps.send(Alone())
 
-    assert (gathered, (gate.gathering, gate.in_flight)) == ((1, 0), (0, 1))
+    assert (gathered, (hand.permit.kind, hand.in_flight)) == (
+        ("together", 0),
+        ("single", 1),
+    )
 
 
 def test_a_message_with_room_nowhere_in_time_is_refused_before_any_try():
     slow = Door("slow", "none", replace(LIMITS, rates=(Rate(1, 60.0),)))
-    traffic = Traffic()
-    first = Hand(slow, traffic=traffic)
+    dispatcher = dispatcher_of(slow)
+    first = Hand(slow, dispatcher=dispatcher)
 
     with pytest.raises(ThrottledError, match="no backend has room") as caught:
-        Hand(slow, traffic=traffic)
+        Hand(slow, dispatcher=dispatcher)
 
     assert caught.value.attempts == ()
-    assert first.next == ("slow", 0.0)  # held till here: forgotten, it gives room back
+    assert first.next == ("slow", 0.0)
 
 
-def test_a_plan_that_is_forgotten_amid_a_choice_waits_for_nobody():
+def test_what_is_given_back_amid_a_choice_waits_for_nobody():
     slow = Door("slow", "none", replace(LIMITS, rates=(Rate(1, 60.0),)))
-    traffic = Traffic()
-    forgotten = Hand(slow, traffic=traffic)
+    dispatcher = dispatcher_of(slow)
+    dropped = Hand(slow, dispatcher=dispatcher)
 
-    with traffic.state().lock:  # as Python may find it in a thread that is choosing
-        forgotten.steps.close()
+    with dispatcher.state.lock:  # as a signal handler may, in a thread that is choosing
+        dispatcher.give_back(dropped.permit)
+        dropped.steps.close()
 
-    assert Hand(slow, traffic=traffic).next == ("slow", 0.0)
+    assert Hand(slow, dispatcher=dispatcher).next == ("slow", 0.0)
+
+
+def begun(hand, door=SES):
+    """Let an attempt begin straight by the first door, and enter a plan with it."""
+    hand.steps.close()
+    hand.dispatcher.give_back(hand.permit)
+    hand.permit = permit = Permit()
+    permit.route = Route((SES, MAILTRAP), door.name)
+    permit.began, permit.gate = hand.now, hand.dispatcher.gate(door, hand.now)
+    permit.gate.live.add(permit)
+    hand.now += 4.0
+    hand.steps = plan(
+        permit,
+        permit.route,
+        (ANA,),
+        RetryPolicy(wait=wait_retry_after(wait_fixed(2))),
+        clock=lambda: hand.now,
+        dispatcher=hand.dispatcher,
+    )
+    hand.step = next(hand.steps)
+    return hand
+
+
+def test_a_plan_entered_with_an_attempt_that_was_begun_goes_on_with_it():
+    hand = begun(Hand(SES, MAILTRAP))
+
+    assert (hand.next, hand.step.timeout, hand.in_flight) == (("ses", 0.0), 30.0, 1)
+
+
+def test_the_time_of_an_attempt_that_was_begun_counts_from_when_it_began():
+    hand = begun(Hand(SES, MAILTRAP))
+
+    hand.answer(TransientError("refused"))
+    step = hand.next, hand.step.timeout
+    receipt = hand.accept(ANA)
+
+    assert step == (("mailtrap", 0.0), 26.0)
+    assert [each.duration for each in receipt.attempts] == [4.0, 0.0]
+    assert hand.in_flight == 0
 
 
 def test_a_backend_not_tried_yet_goes_before_one_whose_wait_is_over():
@@ -553,7 +604,7 @@ def test_a_try_that_was_not_made_together_after_all_is_made_alone():
     hand.step = hand.steps.send(Alone())
 
     assert (hand.step.backend, hand.step.together) == (SES, False)
-    assert hand.under_way == 1
+    assert hand.in_flight == 1
     assert hand.step.timeout == RetryPolicy().timeout - 7
 
 
@@ -564,7 +615,7 @@ def test_what_goes_alone_is_no_second_attempt():
     receipt = hand.accept(ANA)
 
     assert len(receipt.attempts) == 1
-    assert hand.under_way == 0
+    assert hand.in_flight == 0
 
 
 def test_what_has_no_time_left_to_go_alone_is_refused():
@@ -574,4 +625,4 @@ def test_what_has_no_time_left_to_go_alone_is_refused():
     with pytest.raises(DeliveryError):
         hand.steps.send(Alone())
 
-    assert hand.under_way == 0
+    assert hand.in_flight == 0

@@ -6,7 +6,7 @@ import pytest
 from tenacity import Future, RetryCallState, Retrying, wait_fixed
 
 from mailbalance import ConfigError, RetryPolicy, ThrottledError, TransientError
-from mailbalance.retry import wait_retry_after
+from mailbalance.delivery.retry import wait_retry_after
 
 
 def state(error=None, *, number=1):

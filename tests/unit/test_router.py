@@ -7,7 +7,9 @@ from random import Random
 import pytest
 
 from mailbalance import ConfigError, Envelope, MemoryBackend, Message, MessageError
-from mailbalance.routing import Entry, Router
+from mailbalance.backend import Receipt
+from mailbalance.routing import Dispatcher, Entry
+from mailbalance.routing.admission import Ask, Fresh, Permit
 from mailbalance.routing.split import by_messages, by_recipients
 
 
@@ -26,9 +28,22 @@ def entry(backend, weight, *, backup=False):
     return Entry(backend, Fraction(weight), backup=backup)
 
 
+@pytest.fixture(autouse=True, params=["assign", "route"])
+def way(request, monkeypatch):
+    """Whether a message is routed and let in by one verb, or routed only."""
+    monkeypatch.setattr(route, "way", request.param, raising=False)
+
+
 def route(router, what=None, **options):
     what = what or message()
-    return router.route(what, Envelope.of(what), **options)
+    if route.way == "route":
+        return router.route(what, Envelope.of(what), **options)
+    permit = Permit()
+    try:
+        router.assign(permit, what, Envelope.of(what), 0.0, 20.0, **options)
+        return permit.route
+    finally:
+        permit.over = True
 
 
 def names(found):
@@ -36,7 +51,7 @@ def names(found):
 
 
 def test_the_shares_are_exact_in_what_the_router_assigns():
-    router = Router([entry(MemoryBackend("a"), 60), entry(MemoryBackend("b"), 40)])
+    router = Dispatcher([entry(MemoryBackend("a"), 60), entry(MemoryBackend("b"), 40)])
 
     picks = [route(router).assigned for _ in range(1000)]
 
@@ -48,13 +63,13 @@ def test_the_shares_are_exact_in_what_the_router_assigns():
 
 
 def test_a_backend_with_weight_zero_carries_nothing():
-    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 0)])
+    router = Dispatcher([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 0)])
 
     assert {tuple(names(route(router))) for _ in range(20)} == {("a",)}
 
 
 def test_a_backup_is_last_in_every_order_and_never_assigned():
-    router = Router(
+    router = Dispatcher(
         [entry(MemoryBackend("spare"), 0, backup=True), entry(MemoryBackend("a"), 1)]
     )
 
@@ -62,7 +77,7 @@ def test_a_backup_is_last_in_every_order_and_never_assigned():
 
 
 def test_a_backend_on_another_account_comes_next_then_the_heavier():
-    router = Router(
+    router = Dispatcher(
         [
             entry(MemoryBackend("ses", account="aws"), 50),
             entry(MemoryBackend("ses-smtp", account="aws"), 30),
@@ -77,7 +92,7 @@ def test_a_backend_on_another_account_comes_next_then_the_heavier():
 
 
 def test_a_backend_that_cannot_carry_it_is_left_out_with_the_reason():
-    router = Router([entry(Picky("picky"), 90), entry(MemoryBackend("b"), 10)])
+    router = Dispatcher([entry(Picky("picky"), 90), entry(MemoryBackend("b"), 10)])
 
     found = route(router, message("two words"))
 
@@ -86,7 +101,7 @@ def test_a_backend_that_cannot_carry_it_is_left_out_with_the_reason():
 
 
 def test_forced_messages_do_not_bend_the_split():
-    router = Router([entry(Picky("picky"), 60), entry(MemoryBackend("b"), 40)])
+    router = Dispatcher([entry(Picky("picky"), 60), entry(MemoryBackend("b"), 40)])
 
     for number in range(1000):
         route(router, message("two words" if number % 2 else "one"))
@@ -98,7 +113,7 @@ def test_forced_messages_do_not_bend_the_split():
 
 
 def test_a_message_nobody_can_carry_tells_every_reason():
-    router = Router([entry(Picky("p"), 1), entry(Picky("q"), 1)])
+    router = Dispatcher([entry(Picky("p"), 1), entry(Picky("q"), 1)])
 
     with pytest.raises(MessageError) as caught:
         route(router, message("two words"))
@@ -108,7 +123,7 @@ def test_a_message_nobody_can_carry_tells_every_reason():
 
 
 def test_a_backup_carries_what_the_weighted_cannot():
-    router = Router(
+    router = Dispatcher(
         [entry(Picky("picky"), 1), entry(MemoryBackend("spare"), 0, backup=True)]
     )
 
@@ -118,7 +133,7 @@ def test_a_backup_carries_what_the_weighted_cannot():
 
 
 def test_via_pins_one_backend_and_leaves_the_split_aside():
-    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+    router = Dispatcher([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
 
     found = [route(router, via="b") for _ in range(10)]
 
@@ -128,31 +143,31 @@ def test_via_pins_one_backend_and_leaves_the_split_aside():
 
 
 def test_via_an_unknown_backend_names_the_known_ones():
-    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+    router = Dispatcher([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
 
     with pytest.raises(ConfigError, match="they are a, b"):
         route(router, via="c")
 
 
 def test_via_a_backend_of_weight_zero_is_refused():
-    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 0)])
+    router = Dispatcher([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 0)])
 
     with pytest.raises(ConfigError, match="weight 0"):
         route(router, via="b")
 
 
 def test_via_a_backend_that_cannot_carry_it_says_why():
-    router = Router([entry(Picky("picky"), 1), entry(MemoryBackend("b"), 1)])
+    router = Dispatcher([entry(Picky("picky"), 1), entry(MemoryBackend("b"), 1)])
 
     with pytest.raises(MessageError, match="more than one word"):
         route(router, message("two words"), via="picky")
 
 
 def test_a_preview_moves_nothing_and_tells_the_truth():
-    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+    router = Dispatcher([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
     what = message()
 
-    seen = [router.preview(what, Envelope.of(what)).assigned for _ in range(5)]
+    seen = [router.peek(what, Envelope.of(what)).assigned for _ in range(5)]
     then = route(router).assigned
 
     assert set(seen) == {then}
@@ -160,7 +175,7 @@ def test_a_preview_moves_nothing_and_tells_the_truth():
 
 
 def test_counted_in_recipients_a_large_message_weighs_more():
-    router = Router(
+    router = Dispatcher(
         [entry(MemoryBackend("a"), 50), entry(MemoryBackend("b"), 50)],
         unit="recipients",
     )
@@ -173,7 +188,7 @@ def test_counted_in_recipients_a_large_message_weighs_more():
 
 
 def test_a_forked_process_starts_its_own_split_and_counts():
-    router = Router([entry(MemoryBackend("a"), 60), entry(MemoryBackend("b"), 40)])
+    router = Dispatcher([entry(MemoryBackend("a"), 60), entry(MemoryBackend("b"), 40)])
     route(router)
     read, write = os.pipe()
 
@@ -191,11 +206,13 @@ def test_a_forked_process_starts_its_own_split_and_counts():
 
 def test_a_router_without_any_weight_is_a_mistake():
     with pytest.raises(ConfigError, match="weight above 0"):
-        Router([entry(MemoryBackend("a"), 0)])
+        Dispatcher([entry(MemoryBackend("a"), 0)])
 
 
 def test_a_stand_in_acts_for_one_message_under_the_same_name_and_share():
-    router = Router([entry(Picky("a"), 1), entry(MemoryBackend("b"), 0, backup=True)])
+    router = Dispatcher(
+        [entry(Picky("a"), 1), entry(MemoryBackend("b"), 0, backup=True)]
+    )
     stand_in = MemoryBackend("a", account="own")
 
     found = route(router, message("two words"), stand_ins={"a": stand_in})
@@ -206,7 +223,7 @@ def test_a_stand_in_acts_for_one_message_under_the_same_name_and_share():
 
 def test_a_unit_that_nothing_is_counted_in_is_a_mistake():
     with pytest.raises(ConfigError, match="'messages' or 'recipients'"):
-        Router([entry(MemoryBackend("a"), 1)], unit="bytes")
+        Dispatcher([entry(MemoryBackend("a"), 1)], unit="bytes")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +232,7 @@ def test_a_unit_that_nothing_is_counted_in_is_a_mistake():
 def test_the_picks_are_those_of_the_units_split(unit, split):
     weights = {"a": 50, "b": 30, "c": 20}
     entries = [entry(MemoryBackend(name), weight) for name, weight in weights.items()]
-    router = Router(entries, unit=unit, random=lambda: Random(7))
+    router = Dispatcher(entries, unit=unit, random=lambda: Random(7))
     exact = split([Fraction(weight) for weight in weights.values()], Random(7))
 
     picks = [route(router).assigned for _ in range(50)]
@@ -223,16 +240,23 @@ def test_the_picks_are_those_of_the_units_split(unit, split):
     assert picks == ["abc"[exact.pick()] for _ in range(50)]
 
 
+def carry(router, accepted):
+    """Let an attempt by the first backend be accepted, by the plan's verbs."""
+    permit, first = Permit(), router.entries[0]
+    router.choose(permit, [Fresh(first.backend)], Ask("", len(accepted), 0.0, 20.0))
+    router.learn(permit, Receipt("accepted", first.name, accepted=accepted), 0.0)
+
+
 @pytest.mark.parametrize(("unit", "counted"), [("messages", 1), ("recipients", 3)])
 def test_all_counts_are_in_the_routers_unit(unit, counted):
     spare = entry(MemoryBackend("spare"), 0, backup=True)
-    router = Router([entry(Picky("a"), 1), spare], unit=unit)
+    router = Dispatcher([entry(Picky("a"), 1), spare], unit=unit)
     three = [f"r{n}@example.com" for n in range(3)]
 
     route(router, message("one", to=three))
     route(router, message("two words", to=three))
     route(router, message("one", to=three), via="a")
-    router.carried("a", 3)
+    carry(router, three)
 
     first, second = router.shares()
     assert (first.assigned, first.forced, first.carried) == (counted,) * 3
@@ -240,7 +264,7 @@ def test_all_counts_are_in_the_routers_unit(unit, counted):
 
 
 def test_the_shares_tell_weights_and_what_they_amount_to():
-    router = Router(
+    router = Dispatcher(
         [
             entry(MemoryBackend("a"), 3),
             entry(MemoryBackend("b"), 1),
@@ -260,7 +284,22 @@ def test_the_shares_tell_weights_and_what_they_amount_to():
 
 
 def test_a_message_that_is_pinned_is_forced():
-    router = Router([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
+    router = Dispatcher([entry(MemoryBackend("a"), 1), entry(MemoryBackend("b"), 1)])
 
     assert route(router, via="a").forced
     assert not route(router).forced
+
+
+@pytest.mark.parametrize(("unit", "counted"), [("messages", 1), ("recipients", 3)])
+def test_what_is_settled_at_once_is_counted_in_the_same_unit(unit, counted):
+    router = Dispatcher([entry(MemoryBackend("a"), 1)], unit=unit)
+    three = tuple(f"r{n}@example.com" for n in range(3))
+    carry(router, three)
+    permit, what = Permit(), message(to=three)
+
+    asked = router.assign(permit, what, Envelope.of(what), 0.0, 20.0)
+    receipt = router.settle(permit, Receipt("accepted", "a", accepted=three), 3, 1.5)
+
+    assert (asked.name, receipt.assigned, receipt.forced) == ("a", "a", False)
+    assert [(each.duration, each.recipients) for each in receipt.attempts] == [(1.5, 3)]
+    assert [share.carried for share in router.shares()] == [2 * counted]

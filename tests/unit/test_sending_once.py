@@ -35,7 +35,7 @@ from mailbalance import (
     UnknownOutcomeError,
 )
 from mailbalance.backend import Rate
-from mailbalance.driver import Timing
+from mailbalance.delivery.retry import Timing
 from mailbalance.testing import capture
 from tests.unit.test_fork_lock import ends_in_a_child
 

@@ -14,12 +14,13 @@ import weakref
 import pytest
 
 from mailbalance import (
+    AttemptStarted,
     ClosedError,
     GaveUp,
     Mailer,
     MemoryBackend,
     Message,
-    Trying,
+    MessageStarted,
     UnknownOutcomeError,
     events,
     stop_on,
@@ -250,7 +251,7 @@ def test_a_mistake_of_the_message_is_not_told_as_unknown(told):
     with pytest.raises(ClosedError):
         mailer.send(**MAIL)
 
-    assert [type(event) for event in told] == [Trying]
+    assert [type(event) for event in told] == [MessageStarted, AttemptStarted]
 
 
 def test_the_handler_from_before_decides_what_becomes_of_the_process():
@@ -451,10 +452,10 @@ def forever():
             return
         sent.set()
 
-from mailbalance import under_way
-atexit.unregister(under_way._wait_at_exit)
+from mailbalance.delivery import in_flight
+atexit.unregister(in_flight._wait_at_exit)
 atexit.register(late)
-atexit.register(under_way._wait_at_exit)
+atexit.register(in_flight._wait_at_exit)
 threading.Thread(target=forever, daemon=True).start()
 sent.wait(10)
 """

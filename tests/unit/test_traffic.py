@@ -21,7 +21,8 @@ from mailbalance import (
     UnavailableError,
 )
 from mailbalance.backend import Rate
-from mailbalance.driver import Timing
+from mailbalance.delivery.retry import Timing
+from tests.unit.gates import fill
 
 NOTE = {"from_": "me@example.com", "to": "ana@example.com", "text": "Hey"}
 
@@ -247,7 +248,7 @@ def test_no_more_than_a_thousand_senders_are_remembered():
     for number in range(1800):
         world.send(from_=f"me@d{number}.example")
 
-    assert len(world.mailer.traffic.state().senders) == 1000
+    assert len(world.mailer.dispatcher.state.senders) == 1000
 
 
 def test_what_does_not_fit_goes_to_a_backend_with_room():
@@ -509,7 +510,9 @@ def test_a_message_that_is_interrupted_gives_its_place_back(moment):
     if moment == "send":
         only.fault = KeyboardInterrupt
     else:
-        world.mailer.timing = replace(world.mailer.timing, sleep=interrupt)
+        mailer = world.mailer
+        timing = replace(mailer.timing, sleep=interrupt)
+        mailer.assemble(mailer.dispatcher, timing, mailer.keys)
 
     with pytest.raises(KeyboardInterrupt):
         world.send()
@@ -521,8 +524,8 @@ def test_a_forked_child_knows_what_was_drained_and_has_nothing_in_flight():
     ses, mailtrap = Host("ses"), Host("mailtrap")
     world = World(ses, mailtrap)
     world.mailer.drain("ses")
-    state = world.mailer.traffic.state()
-    state.gate(ses, world.now).in_flight = 3
+    held = fill(world.mailer.dispatcher.gate(ses, world.now), 3)
+    assert world.status("ses").in_flight == len(held)
 
     read, write = os.pipe()
     child = os.fork()
@@ -571,6 +574,6 @@ def test_who_acts_for_a_backend_keeps_its_rate_and_is_not_probed():
     mailer = Mailer({Asked("ses", rate="3/s"): 1})
     acting = {"ses": MemoryBackend("ses")}
 
-    mailer.finish(mailer.begin(mailer.take(**NOTE), stand_ins=acting))
+    mailer.sender.run(mailer.take(**NOTE), stand_ins=acting)
 
     assert [(rate.count, rate.used) for rate in mailer.status()[0].rates] == [(3, 1)]

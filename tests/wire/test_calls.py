@@ -8,9 +8,13 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import pytest
+
 from mailbalance.wire.http import HttpRequest, HttpWire
 
 from .peer import Peer, serve
+
+pytestmark = pytest.mark.usefixtures("calls_are_ours")
 
 #: Calls of a POST over a kept connection, for a plain reply: asyncio's own included.
 SYNC, ASYNC = 13, 47

@@ -63,6 +63,7 @@ def any_200_is_accepted(patch: pytest.MonkeyPatch) -> None:
 def a_servers_own_trouble_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
     failed = Rule(Verdict(TransientError), statuses=frozenset(range(500, 600)))
     patch.setattr(_http, "BY_STATUS", (failed, *_http.BY_STATUS))
+    patch.setattr(_http, "_NOT_BEGUN", frozenset(range(500, 600)))
 
 
 def replies_of_ses_go_unread(patch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,10 @@ def backend_of(api: str, base: str) -> SesBackend | MailtrapBackend:
     if api == "mailtrap":
         return MailtrapBackend(token="token", base_url=base)
     return SesBackend(
-        endpoint=base, region="eu-west-1", access_key="key", secret_key="secret"
+        endpoint=base,
+        region="eu-west-1",
+        access_key="AKIAIOSFODNN7EXAMPLE",
+        secret_key="a-secret-of-the-test",
     )
 
 

@@ -1,7 +1,4 @@
-"""What is held until its result is given, in the order it was given.
-
-What lives here: ``Held``, ``Order``, and the measure of how much may be begun. The clock is
-passed in. What must not: sending, threads, tasks.
+"""Many messages in their order: what is held until its result is given, and where from.
 
 A message is begun only when somebody is nearly free to send it: what is begun has its
 place in the rates, its choice by health and its time-out, and a long queue would spoil all
@@ -11,15 +8,44 @@ three.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message as MimeMessage
 from sys import getsizeof
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from mailbalance.errors import ConfigError
+from mailbalance.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mailbalance.bulk.result import Result
-    from mailbalance.message import Message
+    from mailbalance.backend import Receipt
+    from mailbalance.errors import MailError
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one message of many: it has a receipt or an error.
+
+    Attributes:
+        index: Its place among the messages given, from 0.
+        message: The message; ``None`` when what was given made none.
+        receipt: The receipt, if it was accepted for anybody.
+        error: Why not: a ``DeliveryError``, a ``MessageError`` that concerns it alone, or a
+            ``ClosedError`` when the mailer was closed before its turn.
+    """
+
+    index: int
+    message: Message | None
+    receipt: Receipt | None = None
+    error: MailError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was accepted, for some recipients at least."""
+        return self.receipt is not None
+
 
 #: Bytes of messages that are held at once, whatever their number.
 HELD = 64 * 1024 * 1024
@@ -117,3 +143,53 @@ class Order:
         if isinstance(held.result, BaseException):
             raise held.result
         return held.result
+
+
+def check(messages: object, concurrency: int) -> None:
+    """Check what ``send_many`` was given, before anything is begun.
+
+    Raises:
+        ConfigError: When that cannot work.
+    """
+    if concurrency < 1:
+        raise ConfigError(f"concurrency is {concurrency}; it must be 1 or more")
+    if isinstance(messages, Message | MimeMessage | bytes | str | Mapping):
+        raise ConfigError(
+            f"messages is one {type(messages).__name__}; give an iterable of messages, "
+            "such as a list"
+        )
+
+
+class Source:
+    """Begins the messages that are given, until there are no more or giving fails.
+
+    Attributes:
+        more: Whether there may be another.
+    """
+
+    def __init__(self, begin: Callable[[int, Any], Held]) -> None:
+        self.more = True
+        self._begin = begin
+        self._index = 0
+        self._failure: Exception | None = None
+
+    def begin(self, give: Callable[[], Any]) -> Held | None:
+        """Begin the message that is given next, if there is one.
+
+        What goes wrong is kept for ``end``: those before it have results to come.
+        """
+        try:
+            held = self._begin(self._index, give())
+        except (StopIteration, StopAsyncIteration):
+            self.more = False
+            return None
+        except Exception as error:  # noqa: BLE001 - raised by ``end``
+            self.more, self._failure = False, error
+            return None
+        self._index += 1
+        return held
+
+    def end(self) -> None:
+        """Raise what went wrong, now that all that was begun has ended."""
+        if self._failure is not None:
+            raise self._failure

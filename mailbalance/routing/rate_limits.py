@@ -3,7 +3,7 @@
 What lives here: ``Window``, which keeps one rate exactly; ``Pause``, after a provider
 asked us to slow down; ``Budget``, so that an outage does not multiply the load. Time is
 passed in. What must not: locks, names, or what becomes of a message that does not fit; that
-is ``traffic``.
+is the dispatcher's.
 """
 
 from __future__ import annotations
@@ -106,11 +106,11 @@ class Window:
 class Pause:
     """Holds a backend back for as long as its provider asked, or longer each time."""
 
-    __slots__ = ("_random", "_times", "until")
+    __slots__ = ("_random", "times", "until")
 
     def __init__(self, random: Random) -> None:
         self.until = -inf
-        self._times = 0
+        self.times = 0
         self._random = random
 
     def wait(self, now: float) -> float:
@@ -121,8 +121,8 @@ class Pause:
         """Begin or lengthen it; a try that began before the last pause adds nothing new."""
         if asked is None and began < self.until:
             return
-        limit = min(PAUSE * 2**self._times, LONGEST_PAUSE)
-        self._times = min(self._times + 1, 10)
+        limit = min(PAUSE * 2**self.times, LONGEST_PAUSE)
+        self.times = min(self.times + 1, 10)
         if asked is None:
             asked = self._random.uniform(limit / 2, limit)
         self.until = max(self.until, now + min(asked, LONGEST_ASKED))
@@ -130,7 +130,7 @@ class Pause:
     def carried(self, now: float) -> None:
         """Take note that a message went through."""
         if now >= self.until:
-            self._times = 0
+            self.times = 0
 
 
 class Budget:

@@ -1,46 +1,137 @@
-"""Many messages that are under way in tasks of an event loop.
-
-What lives here: ``Sending``, the async side of sending many: its tasks and their ends. What
-must not: where messages come from and results go (``looped``), or what ``handling`` does.
-"""
+"""Many messages in an event loop: the async driver of ``asend_many``."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import AsyncIterable
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mailbalance.batch import ApartError
-from mailbalance.bulk.handling import Handling, Keyed
-from mailbalance.bulk.lanes import LINGER, Lanes, Member
-from mailbalance.bulk.order import Order
-from mailbalance.bulk.result import Result
+from mailbalance.delivery.batches import LINGER, Handling, Keyed, Lanes, Member
+from mailbalance.delivery.in_flight import without_asyncio
+from mailbalance.delivery.order import Order, Result, Source, check
 from mailbalance.errors import (
     DeliveryError,
     MailError,
     MessageError,
     TransientError,
 )
-from mailbalance.under_way import without_asyncio
+from mailbalance.routing.admission import NO_OWNER, Owner, Permit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
     from mailbalance.backend import Answer
-    from mailbalance.bulk.handling import Found
-    from mailbalance.bulk.lanes import Batch
-    from mailbalance.bulk.order import Held
-    from mailbalance.mailer import Mailer
-    from mailbalance.routing.gate import Pass
+    from mailbalance.delivery.batches import Batch, Found
+    from mailbalance.delivery.order import Held
+    from mailbalance.mailer import Mailer, Sendable
+
+#: Messages that are begun before other tasks of the loop get their turn.
+TURN = 16
 
 
-class Sending:
-    """What is under way."""
+def asend_many(
+    mailer: Mailer,
+    messages: Iterable[Sendable] | AsyncIterable[Sendable],
+    *,
+    concurrency: int,
+    progress: Callable[[int], object] | None,
+) -> AsyncGenerator[Result, None]:
+    """Do what ``Mailer.asend_many`` says."""
+    check(messages, concurrency)
+    return _asend_many(mailer, messages, concurrency, progress)
+
+
+async def _asend_many(
+    mailer: Mailer,
+    messages: Iterable[Sendable] | AsyncIterable[Sendable],
+    concurrency: int,
+    progress: Callable[[int], object] | None,
+) -> AsyncGenerator[Result, None]:
+    sending = Sending(mailer, concurrency)
+    results = (
+        _of_async(sending, messages)
+        if isinstance(messages, AsyncIterable)
+        else _of_plain(sending, messages)
+    )
+    done, held, token = 0, mailer.in_flight.held, object()
+    try:
+        # A signal must not cut off the results of what was begun.
+        held[token] = threading.get_ident()
+        async with aclosing(results):
+            async for result in results:
+                done += 1
+                if progress is not None:
+                    progress(done)
+                yield result
+    finally:
+        sending.over = True
+        try:
+            sending.leave()
+        except BaseException:  # a signal handler may raise in it: once more
+            sending.leave()
+            raise
+        finally:
+            held.pop(token, None)
+
+
+async def _of_plain(
+    sending: Sending, messages: Iterable[Sendable]
+) -> AsyncGenerator[Result, None]:
+    source, order = Source(sending.handling.begin), sending.order
+    give = partial(next, iter(messages))
+    while source.more or order:
+        if source.more and order.has_room:
+            held = source.begin(give)
+            if held is not None:
+                sending.take(held)
+                if held.index % TURN == 0:
+                    await asyncio.sleep(0)
+        else:
+            await sending.wait(more=source.more)
+        while (result := order.first()) is not None:
+            yield result
+    source.end()
+
+
+async def _of_async(
+    sending: Sending, messages: AsyncIterable[Sendable]
+) -> AsyncGenerator[Result, None]:
+    source, order = Source(sending.handling.begin), sending.order
+    given = aiter(messages)
+    pulling: asyncio.Future[Sendable] | None = None
+    try:
+        while source.more or order:
+            if source.more and pulling is None and order.has_room:
+                pulling = asyncio.ensure_future(anext(given))
+            await sending.wait(pulling, more=source.more)
+            if pulling is not None and pulling.done():
+                held, pulling = source.begin(pulling.result), None
+                if held is not None:
+                    sending.take(held)
+            while (result := order.first()) is not None:
+                yield result
+    finally:
+        if pulling is not None:
+            pulling.cancel()
+    source.end()
+
+
+class Sending(Owner):
+    """What is in flight, or waits for its turn.
+
+    Attributes:
+        over: Whether what waits for its turn has ended with it.
+    """
 
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
+        self.over = False
         if asyncio._get_running_loop() is None:
             raise without_asyncio("asend_many")
-        self.handling = Handling(mailer)
+        self.handling = Handling(mailer, self)
         self._mailer = mailer
         self._lanes = Lanes(self.handling.batching)
         self._loop = asyncio.get_running_loop()
@@ -83,9 +174,9 @@ class Sending:
         self._left = True
         if self._timer is not None:
             self._timer.cancel()
-        for batch in self._lanes.flush():
-            batch.close()
-        detached = self._mailer.under_way.detached
+        self._lanes.flush()
+        self.handling.drop_waiting()
+        detached = self._mailer.in_flight.detached
         for task in self._tasks:
             detached.add(task)
             task.add_done_callback(detached.discard)
@@ -153,9 +244,8 @@ class Sending:
             return
         index, message, step = member.index, member.message, self.handling.step(member)
         try:
-            receipt = await self._mailer.afinish(member.job, step)
+            receipt = await self._mailer.sender.afinish(member.delivery, step)
         except MailError as error:
-            member.job.steps.close()  # it may not have begun
             self._end(member, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
             self._end(member, error)
@@ -187,34 +277,43 @@ class Sending:
                 self._start(self._finish, member)
 
     async def _answers(self, batch: Batch) -> list[Answer | None]:
-        self._mailer.under_way.must_be_open()
-        given = self.handling.call(batch)
-        if isinstance(given, DeliveryError):
-            return self.handling.refused(batch, given)
+        sender, permit = self._mailer.sender, Permit()
+        permit.loop = self._loop
         try:
-            if given.delay:
-                await self._mailer.timing.asleep(given.delay)
-        except asyncio.CancelledError:
-            self._mailer.traffic.undo(given)
-            batch.close()
-            raise
-        timeout = batch.timeout - given.delay
-        self.handling.trying(batch)
-        calling = batch.batching.asend_batch(batch.mails, timeout=timeout)
-        call = self._loop.create_task(_all(calling))
-        detached = self._mailer.under_way.detached  # closing the mailer waits for these
-        detached.add(call)
-        call.add_done_callback(detached.discard)
-        try:
-            await asyncio.wait([call])
-        except asyncio.CancelledError:
-            call.add_done_callback(partial(self._report, batch, given))
-            call.cancel()
-            raise
-        return self._heard(batch, given, call)
+            if sender.in_flight.wary:
+                sender.in_flight.must_be_open()
+            for member in batch.members:
+                member.delivery.permit.owner = NO_OWNER
+                member.delivery.permit.loop = self._loop
+            if refused := self.handling.call(permit, batch):
+                return self.handling.refused(batch, refused)
+            try:
+                if permit.delay:
+                    await self._mailer.timing.asleep(permit.delay)
+            except asyncio.CancelledError:
+                sender.dispatcher.give_back(permit)
+                batch.close()
+                raise
+            timeout = batch.timeout - permit.delay
+            self.handling.trying(batch)
+            calling = batch.batching.asend_batch(batch.mails, timeout=timeout)
+            call = self._loop.create_task(_all(calling))
+            detached = sender.in_flight.detached  # closing the mailer waits for these
+            detached.add(call)
+            call.add_done_callback(detached.discard)
+            try:
+                await asyncio.wait([call])
+            except asyncio.CancelledError:
+                permit.adopted = True
+                call.add_done_callback(partial(self._report, batch, permit))
+                call.cancel()
+                raise
+            return self._heard(batch, permit, call)
+        finally:
+            permit.over = not permit.adopted
 
     def _heard(
-        self, batch: Batch, given: Pass, call: asyncio.Future[Sequence[Answer]]
+        self, batch: Batch, permit: Permit, call: asyncio.Future[Sequence[Answer]]
     ) -> list[Answer | None]:
         """Learn from a call that is over."""
         found: Found
@@ -224,18 +323,19 @@ class Sending:
             found = TransientError("cancelled by its caller", phase="cancelled")
         except (DeliveryError, MessageError, ApartError) as error:
             found = error
-        except BaseException:
-            self._mailer.traffic.undo(given)
-            raise
-        return self.handling.answers(batch, given, found)
+        return self.handling.answers(batch, permit, found)
 
     def _report(
-        self, batch: Batch, given: Pass, call: asyncio.Future[Sequence[Answer]]
+        self, batch: Batch, permit: Permit, call: asyncio.Future[Sequence[Answer]]
     ) -> None:
         """Tell what a call came to whose messages nobody waits for any more."""
-        answers = self._heard(batch, given, call)
-        for member, answer in zip(batch.members, answers, strict=True):
-            member.job.leave(answer)
+        try:
+            answers = self._heard(batch, permit, call)
+            for member, answer in zip(batch.members, answers, strict=True):
+                member.delivery.leave(answer)
+                member.delivery.permit.over = True
+        finally:
+            permit.over = True
 
 
 async def _all(calling: Awaitable[Sequence[Answer]]) -> Sequence[Answer]:

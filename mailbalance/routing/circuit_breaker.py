@@ -2,7 +2,7 @@
 
 What lives here: the three states, and what moves one to another. Time is passed in with
 every call and chance once, so that a test or a simulation replays it. What must not: locks,
-names, or choosing between backends; that is ``traffic``.
+names, or choosing between backends; the dispatcher does that.
 
 Two triggers find two kinds of trouble. A host that does not answer fails in the same way
 each time: five failures on the way to it, in a row, are enough. A provider that answers,
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from mailbalance.errors import DeliveryError, UnavailableError, UnknownOutcomeError
 from mailbalance.events import HealthChanged
@@ -63,6 +63,24 @@ NO_TIME = "deadline"
 SILENCE = frozenset({"", "timeout", "closed", *errno.errorcode.values()})
 
 
+class Holder(Protocol):
+    """Whoever makes a probe."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, however it did."""
+        ...
+
+
+class _Held:
+    """A holder that ends only by ``end`` or ``undo``."""
+
+    __slots__ = ("over",)
+
+    def __init__(self) -> None:
+        self.over = False
+
+
 class Breaker:
     """Watches one backend; or one account or sender, which only errors of its scope open.
 
@@ -81,10 +99,11 @@ class Breaker:
         code: The provider's code for that, or ``""``.
         since: When the state began.
         until: When it may be probed, while it is cooling.
+        calls: The latest calls, when and whether they failed; empty until one fails.
     """
 
     __slots__ = (
-        "_busy", "_calls", "_failed", "_proven", "_random", "_rests", "_row",
+        "_failed", "_probe", "_proven", "_random", "_rests", "_row", "calls",
         "code", "name", "reason", "scope", "since", "state", "until",
     )  # fmt: skip
 
@@ -97,23 +116,24 @@ class Breaker:
         self.reason = self.code = ""
         self.since = self.until = now
         self._random = random
-        self._calls: deque[tuple[float, bool]] = deque()
+        self.calls: deque[tuple[float, bool]] = deque()
         self._failed = 0
         self._row = 0
         self._rests = 0
         self._proven = 0
-        self._busy = False
+        self._probe: Holder | None = None
 
     @property
     def failures(self) -> tuple[int, int]:
         """How many of the calls it looks at failed, and how many these are."""
-        return self._failed, len(self._calls)
+        return self._failed, len(self.calls)
 
     def fit(self, now: float) -> Literal["yes", "probe", "no"]:
         """Say whether a message may go now: freely, as the one probe, or not at all."""
         if self.state == "healthy":
             return "yes"
-        if self._busy or (self.state == "cooling" and now < self.until):
+        busy = self._probe is not None and not self._probe.over
+        if busy or (self.state == "cooling" and now < self.until):
             return "no"
         return "probe"
 
@@ -121,16 +141,20 @@ class Breaker:
         """Tell in how many seconds it would be tried next if it had to be."""
         return max(0.0, self.until - now) if self.state == "cooling" else 0.0
 
-    def begin(self, now: float) -> HealthChanged | None:
-        """Take the place of the one probe."""
-        self._busy = True
+    def begin(self, now: float, holder: Holder | None = None) -> HealthChanged | None:
+        """Take the place of the one probe.
+
+        The place is free again with ``end`` or ``undo``, or when its holder is over: one
+        whose attempt was cut off by an exception of a signal handler gives nothing back.
+        """
+        self._probe = holder or _Held()
         if self.state == "probing":
             return None
         return self._become("probing", now)
 
     def undo(self) -> None:
         """Give the probe's place back: it was not made."""
-        self._busy = False
+        self._probe = None
 
     def end(
         self,
@@ -149,7 +173,8 @@ class Breaker:
             now: The time.
             probe: Whether it held the probe's place.
         """
-        self._busy = self._busy and not probe
+        if probe:
+            self._probe = None
         kind = _kind(answer, self.scope)
         if kind == "none":
             return None
@@ -162,12 +187,10 @@ class Breaker:
         self._count(kind, now)
         return self._judge(answer, now)
 
-    def carried(self) -> bool:
-        """Take note of a message that went well, if there is nothing else to know.
-
-        The way of almost every message, kept short: False means to call ``end``.
-        """
-        return self.state == "healthy" and not self._calls
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a success tells it nothing: it is healthy and counts no failures."""
+        return self.state == "healthy" and not self.calls
 
     def open(self, error: UnavailableError, now: float) -> HealthChanged | None:
         """Leave it alone at once, for the reason that the error gives."""
@@ -192,13 +215,17 @@ class Breaker:
     def _count(self, kind: str, now: float) -> None:
         """Count a call, beginning with the first that fails."""
         failed = kind == "failed"
-        if failed or (self._calls and kind == "carried"):
-            self._calls.append((now, failed))
+        if failed or (self.calls and kind == "carried"):
+            self.calls.append((now, failed))
             self._failed += failed
-        while self._calls and (
-            len(self._calls) > WINDOW or now - self._calls[0][0] > WINDOW_AGE
+        while self.calls and (
+            len(self.calls) > WINDOW or now - self.calls[0][0] > WINDOW_AGE
         ):
-            self._failed -= self._calls.popleft()[1]
+            self._failed -= self.calls.popleft()[1]
+        if not self._failed:
+            # Counting begins with the next failure; until then a success is no news, and
+            # messages go the straight way again.
+            self.calls.clear()
 
     def _judge(
         self, answer: Receipt | DeliveryError, now: float
@@ -206,7 +233,7 @@ class Breaker:
         """Open it when either trigger says so."""
         if self._row >= ROW:
             return self._rest(f"{ROW} calls in a row without an answer", answer, now)
-        calls = len(self._calls)
+        calls = len(self.calls)
         if calls >= FEWEST and self._failed >= TOO_MANY * calls:
             why = f"{self._failed} of the last {calls} calls failed"
             return self._rest(why, answer, now)
@@ -235,7 +262,7 @@ class Breaker:
             self.reason = self.code = ""
         if state != "probing":
             self._row = self._failed = self._proven = 0
-            self._calls.clear()
+            self.calls.clear()
         return HealthChanged(self.scope, self.name, state, self.reason, self.code, rest)
 
 

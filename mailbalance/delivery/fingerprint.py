@@ -1,7 +1,5 @@
 """What makes two messages the same content, however often an application builds them.
 
-What lives here: ``fingerprint()``. What must not: what follows when two differ.
-
 Message-ID and Date are left out, since they are new in each message that is built, and so
 are the boundaries of MIME parts in raw bytes. Nothing else is: what an application draws
 at random, such as a content id or a token in a link, makes another content.

@@ -1,20 +1,27 @@
-"""How often, how soon and how long: the numbers behind every retry.
+"""How often, how soon and how long: the numbers behind every retry, and the clock.
 
-What lives here: ``RetryPolicy`` and the wait that honours Retry-After, on tenacity's stop
-and wait strategies. What must not: which backend is tried next; that is ``delivery``.
+tenacity's stop and wait strategies, asked as plain functions of a retry state.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from math import inf
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tenacity import RetryCallState, stop_after_attempt, wait_random_exponential
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from mailbalance.errors import ConfigError
+from mailbalance.later import Later
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+else:
+    asyncio = Later("asyncio", globals())
 
 #: Longest Retry-After that is believed, in seconds; a provider that asks for more is one
 #: whose message should fail over or fail.
@@ -87,3 +94,24 @@ class RetryPolicy:
         was provably not sent is better than one that may have been.
         """
         return min(10.0, self.timeout / 3)
+
+
+async def _asleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The clock and the sleeps of a mailer; passed in, so that a test need not wait.
+
+    Attributes:
+        clock: Monotonic time in seconds.
+        sleep: Waits in a thread.
+        asleep: Waits in a task.
+        wall: Seconds since 1970, for what people are told.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    asleep: Callable[[float], Awaitable[None]] = _asleep
+    wall: Callable[[], float] = time.time

@@ -1,8 +1,10 @@
-"""All that is known of one message on its way, and what follows from it.
+"""Every decision in trouble: retries, failover, partial acceptance, unknown outcomes.
 
-What lives here: ``Story``, the memory and the judgement of one plan. What must not: the
-order in which a plan asks (``delivery``), I/O, sleeping, a clock, or the name of any
-provider or error class.
+``plan()`` is a generator. It yields a ``Try`` ("ask this backend, for these recipients,
+after this delay") and is sent what came of it: a ``Receipt`` or a ``DeliveryError``. At the
+end it yields the final ``Receipt``, or raises. It names no provider and no error class: it
+reads facts from the errors (``retry_here``, ``try_next``, ``outcome``), numbers from a
+``RetryPolicy``, and asks the dispatcher who may go. Sync and asyncio drive the same plan.
 """
 
 from __future__ import annotations
@@ -13,22 +15,116 @@ from typing import TYPE_CHECKING
 
 from tenacity import Future, RetryCallState, Retrying
 
-from mailbalance.backend import Attempt, Receipt, Refusal
+from mailbalance.backend import Attempt, Receipt, Refusal, Try
 from mailbalance.errors import DeliveryError
 from mailbalance.frozen import FrozenDict
-from mailbalance.routing.choice import Ask
+from mailbalance.routing.admission import Ask, Permit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Generator
 
     from mailbalance.backend import Answer, Backend
-    from mailbalance.retry import RetryPolicy
-    from mailbalance.routing import Route
-    from mailbalance.routing.gate import Pass
-    from mailbalance.routing.traffic import Traffic
+    from mailbalance.delivery.retry import RetryPolicy
+    from mailbalance.routing.dispatcher import Dispatcher
+    from mailbalance.routing.eligibility import Route
 
 #: tenacity's state wants the loop it belongs to; ours belongs to none.
 _NO_RETRYING = Retrying()
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """Sent to a plan in place of an answer when nobody waits for the message any more.
+
+    Attributes:
+        answer: What the attempt under way came to; ``None`` between two attempts.
+    """
+
+    answer: Answer | None = None
+
+
+class Alone:
+    """Sent to a plan in place of an answer: its first attempt was not made together.
+
+    Nothing of it reached a backend; the message goes by itself.
+    """
+
+
+def plan(
+    permit: Permit,
+    route: Route,
+    recipients: tuple[str, ...],
+    policy: RetryPolicy,
+    *,
+    clock: Callable[[], float],
+    dispatcher: Dispatcher,
+    can_carry: Callable[[Backend, tuple[str, ...]], bool] = lambda *_: True,
+    record: list[Attempt] | None = None,
+    sender: str = "",
+    together: Container[str] = (),
+) -> Generator[Try | Receipt, Answer | CallerGone | Alone, None]:
+    """Decide the attempts for one message, one at a time.
+
+    Entered with a permit that holds a gate, the first ``Try`` is the attempt that was begun
+    with it. Sent a ``CallerGone``, it asks nobody else and ends with what is known; sent an
+    ``Alone``, it decides on its first attempt again.
+
+    Args:
+        permit: Filled for each attempt; whoever drives the plan ends it.
+        route: The backends to ask, in order.
+        recipients: Who the message is for.
+        policy: When to try again.
+        clock: Monotonic time in seconds.
+        dispatcher: Knows the backends' health and room.
+        can_carry: Asked before an attempt for fewer recipients than all: an API that takes
+            its recipients from the headers cannot send to some of them only.
+        record: Where each attempt is written down as soon as it is judged.
+        sender: The domain the message comes from.
+        together: The backends by which the first attempt may go with other messages.
+
+    Yields:
+        ``Try`` until it is settled, and last of all the ``Receipt``.
+
+    Raises:
+        DeliveryError: When no backend accepted the message for anybody; the last error, or
+            the unknown one if there was any, with every attempt in ``attempts``.
+    """
+    begun = permit.gate is not None
+    permit.sender = sender
+    story = Story(
+        permit,
+        route,
+        recipients,
+        policy,
+        [] if record is None else record,
+        started=permit.began if begun else clock(),
+        dispatcher=dispatcher,
+    )
+    going = begun or story.first(together=together)
+    while going:
+        left = policy.timeout - (permit.began - story.started)
+        heard = yield Try(
+            story.asked(),
+            story.waiting,
+            permit.delay,
+            left,
+            permit.probe,
+            permit.kind == "together",
+        )
+        if isinstance(heard, Alone):
+            dispatcher.give_back(permit)
+            going = story.alone(clock())
+            continue
+        gone = isinstance(heard, CallerGone)
+        answer = heard.answer if isinstance(heard, CallerGone) else heard
+        now = clock()
+        if answer is None:
+            dispatcher.give_back(permit)
+            break
+        story.note(answer, now)
+        going = not (gone or story.settled) and story.next_try(now, can_carry)
+    permit.receipt = story.end()
+    yield permit.receipt
 
 
 @dataclass(slots=True)
@@ -42,34 +138,33 @@ class Standing:
 
 
 class Story:
-    """All that is known of one message on its way; private to one plan."""
+    """All that is known of one message on its way, and what follows from it."""
 
     __slots__ = (
-        "_able", "_standings", "attempts", "everyone", "last", "latest", "policy",
-        "receipts", "refused", "route", "sender", "settled", "started", "traffic",
+        "_able", "_standings", "attempts", "dispatcher", "everyone", "last", "latest",
+        "permit", "policy", "receipts", "refused", "route", "settled", "started",
         "unknown", "waiting",
     )  # fmt: skip
 
     def __init__(
         self,
+        permit: Permit,
         route: Route,
         recipients: tuple[str, ...],
         policy: RetryPolicy,
         attempts: list[Attempt],
         *,
         started: float,
-        traffic: Traffic,
-        sender: str,
+        dispatcher: Dispatcher,
     ) -> None:
+        self.permit = permit
         self.route = route
         self.everyone = self.waiting = recipients
         self.policy = policy
         self.started = started
         self.latest = started + policy.timeout - policy.reserve
-        self.traffic = traffic
-        self.sender = sender
-        # Made when a backend does not take the message at once; most messages need none.
-        self._standings: list[Standing] = []
+        self.dispatcher = dispatcher
+        self._standings = [Standing(backend) for backend in route.order]
         self._able = self._standings
         self.attempts = attempts
         self.receipts: list[Receipt] = []
@@ -78,50 +173,40 @@ class Story:
         self.last: DeliveryError | None = None
         self.settled = False
 
-    def first(self, *, together: Container[str]) -> Pass:
-        """Give the first try.
-
-        Args:
-            together: The backends by which it may go with other messages.
+    def first(self, *, together: Container[str]) -> bool:
+        """Fill the permit for the first attempt.
 
         Raises:
-            DeliveryError: When no backend may be tried in time.
+            DeliveryError: When no backend may be asked in time.
         """
         ask = self._ask(self.started, self.route.assigned, together=together)
-        given = self.traffic.at_once(self.route.order[0], ask)
-        return self._begin(ask) if given is None else given
+        return self._begin(ask)
 
-    def alone(self, now: float) -> Pass:
-        """Give the first try anew, by itself; raises what ``first`` raises.
+    def alone(self, now: float) -> bool:
+        """Fill it for the first attempt again, by itself; raises what ``first`` raises.
 
         Whether it goes where the split assigned it was counted before.
         """
         return self._begin(self._ask(now))
 
-    def _begin(self, ask: Ask) -> Pass:
-        able = self._able = self._all()
-        given = self.traffic.choose(able, ask)
-        if given is None:
-            raise self.traffic.refusal(able, ask)
-        return given
+    def _begin(self, ask: Ask) -> bool:
+        able = self._able = self._standings
+        if self.dispatcher.choose(self.permit, able, ask) is None:
+            raise self.dispatcher.refusal(able, ask)
+        return True
 
-    def _all(self) -> list[Standing]:
-        """Give how each backend of the route stands, in its order."""
-        if not self._standings:
-            self._standings = [Standing(backend) for backend in self.route.order]
-        return self._standings
+    def asked(self) -> Backend:
+        """Return the backend that the permit is for."""
+        return self._able[self.permit.place].backend
 
-    def backend(self, given: Pass) -> Backend:
-        """Give the backend that a pass is for."""
-        able = self._able
-        return able[given.place].backend if able else self.route.order[given.place]
-
-    def note(self, answer: Answer, given: Pass, now: float) -> None:
-        """Write down what came of a try, and what follows from it."""
-        self.traffic.end(given, answer, now)
-        name, asked = self.backend(given).name, len(self.waiting)
-        took = max(0.0, now - given.began)
-        self.attempts.append(Attempt.of(name, answer, asked, took))
+    def note(self, answer: Answer, now: float) -> None:
+        """Write down what came of an attempt, and what follows from it."""
+        standing, asked = self._able[self.permit.place], len(self.waiting)
+        took = max(0.0, now - self.permit.began)
+        attempt = Attempt.of(standing.backend.name, answer, asked, took)
+        # Nothing that a signal handler may raise must come between these two.
+        self.dispatcher.learn(self.permit, answer, now)
+        self.attempts.append(attempt)
         if isinstance(answer, Receipt):
             self.receipts.append(answer)
             # What it says of the deferred is newer than an error before it.
@@ -129,7 +214,7 @@ class Story:
             if not answer.refused:
                 self.waiting, self.settled = (), True
                 return
-        self._note_trouble((self._able or self._all())[given.place], answer, now)
+        self._note_trouble(standing, answer, now)
 
     def _note_trouble(self, standing: Standing, answer: Answer, now: float) -> None:
         """Write down what follows from a try that did not reach everybody."""
@@ -167,28 +252,30 @@ class Story:
         self.settled = not self.waiting
 
     def _leave_out(self, which: Callable[[Standing], bool]) -> None:
-        for standing in self._all():
+        for standing in self._standings:
             if which(standing):
                 standing.out = True
 
     def next_try(
         self, now: float, can_carry: Callable[[Backend, tuple[str, ...]], bool]
-    ) -> Pass | None:
-        """Give the next try; ``None`` to give up.
+    ) -> bool:
+        """Fill the permit for the next attempt; ``False`` to give up.
 
         A backend not tried yet goes before one that was, in the route's order.
         """
         if self.policy.stop(_state(self.last, len(self.attempts), self.started, now)):
-            return None
+            return False
         narrowed = len(self.waiting) < len(self.everyone)
         able = self._able = [
             standing
-            for standing in self._all()
+            for standing in self._standings
             if not standing.out
             and not (narrowed and not can_carry(standing.backend, self.waiting))
         ]
         able.sort(key=lambda each: each.not_before)
-        return self.traffic.choose(able, self._ask(now)) if able else None
+        if not able:
+            return False
+        return self.dispatcher.choose(self.permit, able, self._ask(now)) is not None
 
     def _ask(
         self,
@@ -197,8 +284,8 @@ class Story:
         *,
         together: Container[str] = (),
     ) -> Ask:
-        recipients = len(self.waiting)
-        return Ask(self.sender, recipients, now, self.latest, assigned, together)
+        sender, recipients = self.permit.sender, len(self.waiting)
+        return Ask(sender, recipients, now, self.latest, assigned, together)
 
     def end(self) -> Receipt:
         """Give the final receipt, or raise what the caller must know."""
@@ -254,6 +341,7 @@ class Story:
         }
         if len(self.attempts) > 1:
             error.add_note(f"{len(self.attempts)} attempts: {_summary(self.attempts)}")
+        self.permit.error = error
         return error
 
 

@@ -1,8 +1,5 @@
 """Ending a process by a signal without cutting a send off: ``stop_on``.
 
-What lives here: signals and the wait between one of them and the end. What must not: what
-is under way, which ``under_way`` notes.
-
 A handler of Python's runs in the main thread, between any two of its instructions. So it
 only notes the signal: it must not wait, since the main thread may hold a lock that a send
 in another thread needs, and it must not raise, since the main thread may be about to write
@@ -22,8 +19,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from mailbalance import events
+from mailbalance.delivery.in_flight import LOOK
 from mailbalance.errors import ClosedError
-from mailbalance.under_way import LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +67,8 @@ class Stopping:
         self, mailer: Mailer, signals: tuple[int, ...], grace: float = GRACE
     ) -> None:
         self.signal: signal.Signals | None = None
-        self._under_way = mailer.under_way
+        self._in_flight = mailer.in_flight
+        self._in_flight.watched = True
         self._grace = grace
         self._process = os.getpid()
         self._over = self._ended = False
@@ -97,9 +95,9 @@ class Stopping:
         """
         self._end_here()
         if self.signal is not None:
-            self._under_way.must_be_open()
+            self._in_flight.must_be_open()
         try:
-            with self._under_way.hold():
+            with self._in_flight.hold():
                 yield
         finally:
             self._end_here()
@@ -171,7 +169,7 @@ class Stopping:
         if self._process != os.getpid():  # a forked child begins anew
             self._process, self.signal = os.getpid(), None
             self._over = self._ended = False
-            self._under_way.held.clear()
+            self._in_flight.held.clear()
         if self.signal is None:
             self._begin(number)
             if self._busy():
@@ -190,8 +188,8 @@ class Stopping:
 
     def _begin(self, number: int) -> None:
         self.signal = signal.Signals(number)
-        self._under_way.refused = self._end_here
-        self._under_way.shut(
+        self._in_flight.refused = self._end_here
+        self._in_flight.shut(
             f"the process stops ({self.signal.name}): nothing was sent"
         )
 
@@ -222,15 +220,15 @@ class Stopping:
 
     def _busy(self) -> bool:
         """Whether a send goes on, or what one gave may still have to be written down."""
-        under_way = self._under_way
-        if under_way.held or any(under_way.senders()):
+        in_flight = self._in_flight
+        if in_flight.held or any(in_flight.senders()):
             return True
-        return any(under_way.writers())
+        return any(in_flight.writers())
 
     def _finish(self) -> None:
         self._over = True
-        if left := sum(1 for _ in self._under_way.senders()):
-            self._under_way.patience = 0.0
+        if left := sum(1 for _ in self._in_flight.senders()):
+            self._in_flight.patience = 0.0
             events.logger.error(
                 "%d sends did not end within %g s and are cut off: nobody will know "
                 "whether they were accepted",
@@ -247,10 +245,10 @@ class Stopping:
         """
         own = threading.get_ident()
         elsewhere = own != threading.main_thread().ident or _in_a_loop()
-        if elsewhere or own in self._under_way.held.values():
+        if elsewhere or own in self._in_flight.held.values():
             return
         while self.signal is not None and not self._ended:
-            self._under_way.came_back()
+            self._in_flight.came_back()
             time.sleep(LOOK)
 
     def _end(self, frame: FrameType | None) -> None:

@@ -1,9 +1,4 @@
-"""Which keys were used, and what became of them: so that a second send sends nothing.
-
-What lives here: ``KeyStore``, the protocol that a store shared between processes would
-have as well; ``Claim``, what a store knows of a key; ``MemoryKeys``. What must not:
-waiting, and what follows from a claim; that is ``keyed``.
-"""
+"""Which keys were used, and what became of them: so that a second send sends nothing."""
 
 from __future__ import annotations
 

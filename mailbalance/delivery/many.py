@@ -1,8 +1,4 @@
-"""Many messages from threads.
-
-What lives here: the sync driver of ``send_many``. What must not: anything but waiting and
-handing on; ``handling`` does the rest.
-"""
+"""Many messages from threads: the sync driver of ``send_many``."""
 
 from __future__ import annotations
 
@@ -14,22 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailbalance.batch import ApartError
-from mailbalance.bulk.handling import Handling, Keyed
-from mailbalance.bulk.lanes import LINGER, Lanes, Member
-from mailbalance.bulk.order import Order
-from mailbalance.bulk.result import Result
-from mailbalance.bulk.source import Source, check
+from mailbalance.delivery.batches import LINGER, Handling, Keyed, Lanes, Member
+from mailbalance.delivery.order import Order, Result, Source, check
 from mailbalance.errors import DeliveryError, MailError, MessageError
+from mailbalance.routing.admission import NO_OWNER, Owner, Permit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from mailbalance.backend import Answer
-    from mailbalance.bulk.handling import Found
-    from mailbalance.bulk.lanes import Batch
-    from mailbalance.bulk.order import Held
-    from mailbalance.intake import Sendable
-    from mailbalance.mailer import Mailer
+    from mailbalance.delivery.batches import Batch, Found
+    from mailbalance.delivery.order import Held
+    from mailbalance.mailer import Mailer, Sendable
 
 
 def send_many(
@@ -51,19 +43,27 @@ def _send_many(
     progress: Callable[[int], object] | None,
 ) -> Generator[Result, None, None]:
     sending = _Sending(mailer, concurrency)
-    # A signal must not cut off the results of what was begun.
-    with mailer.under_way.hold():
+    held, token = mailer.in_flight.held, object()
+    try:
+        # A signal must not cut off the results of what was begun.
+        held[token] = threading.get_ident()
+        for done, result in enumerate(_results(sending, messages), 1):
+            if progress is not None:
+                progress(done)
+            yield result
+    finally:
+        sending.over = True
         try:
-            for done, result in enumerate(_results(sending, messages), 1):
-                if progress is not None:
-                    progress(done)
-                yield result
-        finally:
             sending.stop()
+        except BaseException:  # a signal handler may raise in it: once more
+            sending.stop()
+            raise
+        finally:
+            held.pop(token, None)
 
 
 def _results(sending: _Sending, messages: Iterable[Sendable]) -> Iterator[Result]:
-    source, order = Source(sending.handling), sending.order
+    source, order = Source(sending.handling.begin), sending.order
     give = partial(next, iter(messages))
     while source.more or order:
         if source.more and order.has_room:
@@ -77,15 +77,16 @@ def _results(sending: _Sending, messages: Iterable[Sendable]) -> Iterator[Result
     source.end()
 
 
-class _Sending:
-    """What is under way.
+class _Sending(Owner):
+    """What is in flight, or waits for its turn.
 
-    What is dropped before a thread has touched it goes with its plan, which gives its pass
-    back.
+    Attributes:
+        over: Whether what waits for its turn has ended with it.
     """
 
     def __init__(self, mailer: Mailer, concurrency: int) -> None:
-        self.handling = Handling(mailer)
+        self.over = False
+        self.handling = Handling(mailer, self)
         self._mailer = mailer
         # One that its own thread may take again: Python may find this forgotten, and
         # stop it, amid anything that holds the lock.
@@ -126,10 +127,9 @@ class _Sending:
             return  # a forked child has none of the threads
         with self._lock:
             self._stopped = True
-            batches = self._lanes.flush()
-        for batch in batches:
-            batch.close()
         self._threads.shutdown(wait=True)
+        # No thread works any more: whatever waits for its turn now has nobody else.
+        self.handling.drop_waiting()
 
     def _go(self, member: Member) -> None:
         if not member.step.together:
@@ -206,10 +206,9 @@ class _Sending:
             return
         index, message, step = member.index, member.message, self.handling.step(member)
         try:
-            receipt = self._mailer.finish(member.job, step)
+            receipt = self._mailer.sender.finish(member.delivery, step)
             self._end(member, Result(index, message, receipt))
         except MailError as error:
-            member.job.steps.close()  # it may not have begun
             self._end(member, Result(index, message, error=error))
         except BaseException as error:  # noqa: BLE001 - raised where its result is asked
             self._end(member, error)
@@ -233,23 +232,23 @@ class _Sending:
                 self.handling.drop(member)
 
     def _answers(self, batch: Batch) -> list[Answer | None]:
-        self._mailer.under_way.begin(batch)
+        sender, permit = self._mailer.sender, Permit()
         try:
-            given = self.handling.call(batch)
-            if isinstance(given, DeliveryError):
-                return self.handling.refused(batch, given)
+            if sender.in_flight.wary:
+                sender.in_flight.must_be_open()
+            for member in batch.members:
+                member.delivery.permit.owner = NO_OWNER
+            if refused := self.handling.call(permit, batch):
+                return self.handling.refused(batch, refused)
             found: Found
             try:
-                if given.delay:
-                    self._mailer.timing.sleep(given.delay)
-                timeout = batch.timeout - given.delay
+                if permit.delay:
+                    self._mailer.timing.sleep(permit.delay)
+                timeout = batch.timeout - permit.delay
                 self.handling.trying(batch)
                 found = batch.batching.send_batch(batch.mails, timeout=timeout)
             except (DeliveryError, MessageError, ApartError) as error:
                 found = error
-            except BaseException:
-                self._mailer.traffic.undo(given)
-                raise
-            return self.handling.answers(batch, given, found)
+            return self.handling.answers(batch, permit, found)
         finally:
-            self._mailer.under_way.end(batch)
+            permit.over = True
